@@ -1,0 +1,1 @@
+"""PIRTA: radiology reports from diffusion MRI, grounded in retrieved, verified cases."""

@@ -1,0 +1,1 @@
+"""The Kubernetes client: the only place that imports kubernetes."""

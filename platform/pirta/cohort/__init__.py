@@ -1,0 +1,1 @@
+"""Phantom cohorts with known answers, and cohort tables on disk."""

@@ -1,0 +1,1 @@
+"""What the services say to each other: pydantic models and enums, nothing heavier."""

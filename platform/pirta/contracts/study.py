@@ -1,0 +1,104 @@
+"""A study on its way in: the stroke registry's row, and the volume made ready for the encoder.
+
+Axis suffixes: C channels (0 DWI, 1 ADC), X Y Z voxels (RAS+, 2x2x4 mm).
+DWI is in units of the brain's median; ADC in 10⁻³ mm²/s. Background is 0 in both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from pirta.errors import RegistryError
+
+if TYPE_CHECKING:  # a contract costs pydantic and nothing more
+    import numpy as np
+    from numpy.typing import NDArray
+
+CHANNELS = ("DWI", "ADC")
+GRID_SHAPE = (96, 112, 48)
+GRID_SPACING_MM = (2.0, 2.0, 4.0)
+
+Sex = Literal["Female", "Male"]
+
+
+class Registry(BaseModel):
+    """What the stroke registry knows of a patient. Every field may be unknown (None)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    age_years: int | None = Field(default=None, ge=0, le=120)
+    sex: Sex | None = None
+    presentation: str | None = Field(default=None, max_length=500)
+    nihss: int | None = Field(default=None, ge=0, le=42)
+    history: tuple[str, ...] = Field(default=(), max_length=20)
+
+    @field_validator("history", mode="before")
+    @classmethod
+    def _split_history(cls, value: object) -> object:
+        """Accept "HTN, Afib" as well as a list."""
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+
+def parse_registry(fields: object) -> Registry:
+    """Return the registry row in `fields` (a JSON object already decoded).
+
+    Raises:
+        RegistryError: a field is unknown, of another type, or outside its range. The message
+            names fields and, for numbers only, the value: free text is patient data.
+    """
+    try:
+        return Registry.model_validate(fields)
+    except ValidationError as error:
+        problems = "; ".join(_describe(item) for item in error.errors(include_url=False))
+        raise RegistryError(
+            f"The registry row cannot be used: {problems}.",
+            remedy=f"Known fields: {', '.join(Registry.model_fields)}; age 0-120, NIHSS 0-42.",
+        ) from None
+
+
+def _describe(item: object) -> str:
+    assert isinstance(item, dict)
+    name = ".".join(str(part) for part in item["loc"]) or "the row"
+    value = item.get("input")
+    shown = f" (got {value})" if isinstance(value, (int, float)) else ""
+    if item["type"] == "extra_forbidden":
+        return f"unknown field '{name}'"
+    return f"{name}: {item['msg'][0].lower()}{item['msg'][1:]}{shown}"
+
+
+@dataclass(frozen=True)
+class StudyFiles:
+    """One DWI/ADC pair as it came in: the bytes of two NIfTI files, and the registry row.
+
+    `study_id` and `site` are pseudonymous; `patient_id` (pseudonym) keeps a patient's own
+    earlier scans out of the evidence.
+    """
+
+    study_id: str
+    site: str
+    dwi: bytes
+    adc: bytes
+    registry: Registry = field(default_factory=Registry)
+    patient_id: str | None = None
+
+
+@dataclass(frozen=True)
+class PreparedStudy:
+    """A study on the encoder's grid.
+
+    Attributes:
+        volume_CXYZ: float32, shape `(2, 96, 112, 48)`.
+        fingerprint: of the code's version and the settings that made it; comparable only with
+            volumes of the same fingerprint.
+        facts: numbers for quality gates and for the reader (spacing, brain volume, ADC unit
+            found, warnings), never identifiers.
+    """
+
+    volume_CXYZ: NDArray[np.float32]
+    fingerprint: str
+    facts: dict[str, float | str | bool]

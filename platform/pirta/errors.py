@@ -1,0 +1,171 @@
+"""Every mistake a user or an operator can make, as one tree of typed errors.
+
+Each class carries a stable `code` (part of the HTTP contract and of dead-letter tables) and
+an HTTP status. Each message says what is wrong, with the numbers, and each remedy says what
+to do. Messages never hold patient data: name the field or the file's role, not its content.
+docs/ERRORS.md lists every code; a test fails when one is missing there.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PirtaError(Exception):
+    """Base of all errors meant for people: `message` is what happened, `remedy` what to do."""
+
+    code: ClassVar[str] = "internal"
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, remedy: str) -> None:
+        super().__init__(message, remedy)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # The keyword-only remedy would be lost by the default; errors cross process borders.
+        return (_rebuild, (type(self), self.message, self.remedy))
+
+
+def _rebuild(kind: type[PirtaError], message: str, remedy: str) -> PirtaError:
+    return kind(message, remedy=remedy)
+
+
+class InputError(PirtaError):
+    """The caller handed over something that cannot be used."""
+
+    code = "input_invalid"
+    http_status = 422
+
+
+class FileMissingError(InputError):
+    """A named file does not exist or holds no bytes."""
+
+    code = "file_missing"
+    http_status = 400
+
+
+class FileUnreadableError(InputError):
+    """A file is not what its name claims, or is cut short."""
+
+    code = "file_unreadable"
+
+
+class GeometryError(InputError):
+    """A volume's shape, affine or grid cannot be used."""
+
+    code = "geometry_invalid"
+
+
+class ChannelMismatchError(InputError):
+    """DWI and ADC do not belong together: other grids, the same file twice, or swapped."""
+
+    code = "channel_mismatch"
+
+
+class IntensityError(InputError):
+    """Voxel values that cannot come from a diffusion study: NaN, all zero, absurd ADC."""
+
+    code = "intensity_invalid"
+
+
+class BrainNotFoundError(InputError):
+    """Skull stripping left no plausible brain."""
+
+    code = "brain_not_found"
+
+
+class RegistryError(InputError):
+    """A registry field is unknown or outside its range."""
+
+    code = "registry_invalid"
+
+
+class ManifestError(InputError):
+    """A cohort table or a folder lacks what a job needs."""
+
+    code = "manifest_invalid"
+
+
+class SettingsError(PirtaError):
+    """A setting is unknown, misspelt or outside its range."""
+
+    code = "settings_invalid"
+    http_status = 500
+
+
+class CheckpointError(PirtaError):
+    """A checkpoint is missing, damaged, or of another kind than asked for."""
+
+    code = "checkpoint_invalid"
+
+
+class FingerprintError(PirtaError):
+    """Two parts were made with different preprocessing, and their numbers do not compare."""
+
+    code = "fingerprint_mismatch"
+    http_status = 409
+
+
+class ReleaseError(PirtaError):
+    """A release record is missing, or does not match the files it names."""
+
+    code = "release_invalid"
+
+
+class IndexRequestError(PirtaError):
+    """A vector or a row that the index cannot take."""
+
+    code = "index_request_invalid"
+
+
+class NoNeighboursError(PirtaError):
+    """The index holds no case that this request may see."""
+
+    code = "no_neighbours"
+    http_status = 409
+
+
+class WriterOutputError(PirtaError):
+    """The language model returned text outside the report's form."""
+
+    code = "writer_output_invalid"
+    http_status = 502
+
+
+class UnauthorizedError(PirtaError):
+    """A request without a valid token."""
+
+    code = "unauthorized"
+    http_status = 401
+
+
+class PayloadTooLargeError(PirtaError):
+    """An upload above the configured limit."""
+
+    code = "payload_too_large"
+    http_status = 413
+
+
+class UnavailableError(PirtaError):
+    """A part of the service cannot answer now; the request may be repeated."""
+
+    code = "unavailable"
+    http_status = 503
+
+
+class TrainingError(PirtaError):
+    """A training job cannot start or go on."""
+
+    code = "training_failed"
+
+
+def error_classes() -> list[type[PirtaError]]:
+    """Return every class of the tree, the base first, each once."""
+    found: list[type[PirtaError]] = [PirtaError]
+    for kind in found:
+        found.extend(child for child in kind.__subclasses__() if child not in found)
+    return found

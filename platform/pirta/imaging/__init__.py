@@ -1,0 +1,1 @@
+"""Read, judge and prepare diffusion volumes."""

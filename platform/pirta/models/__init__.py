@@ -1,0 +1,1 @@
+"""The image encoder in torch, and its checkpoints."""

@@ -1,0 +1,1 @@
+"""What is served together: encoder, preprocessing, index and writer."""

@@ -1,0 +1,1 @@
+"""From a study and its neighbours to a checked report."""

@@ -1,0 +1,1 @@
+"""Nearest cases by cosine similarity, and who may see them."""

@@ -1,0 +1,199 @@
+"""All configuration, frozen and explicit: a TOML file, then PIRTA_* variables over it.
+
+`PIRTA_GATEWAY__PORT=9000` sets `gateway.port`. Units are in the names. Nothing is read at
+import: call `load_settings`. docs/SETTINGS.md lists every field; a test fails when one is
+missing there. The same code goes from a laptop to a GPU cluster by these values alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from pirta.errors import SettingsError
+
+SHIPPED_WEIGHTS = Path(__file__).parent / "weights"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PreprocessingSettings(_Frozen):
+    """How a volume is made ready. Everything here enters the preprocessing fingerprint."""
+
+    stripper: Literal["auto", "deepbet", "already-stripped"] = Field(
+        default="auto",
+        description="auto: detect a stripped volume by its exact-zero background, else deepbet.",
+    )
+    n4_shrink: int = Field(
+        default=2, ge=1, le=8, description="Further in-plane shrink of the 2x2x4 mm grid for N4."
+    )
+    n4_iterations: tuple[int, ...] = Field(
+        default=(50, 50, 50), description="N4 iterations a fitting level."
+    )
+    n4_on_adc: bool = Field(
+        default=False, description="Correct the ADC too; it is a ratio in which bias cancels."
+    )
+
+
+class EncoderSettings(_Frozen):
+    """Where the image encoder lies and how it runs."""
+
+    path: Path = Field(
+        default=SHIPPED_WEIGHTS / "encoder", description="Folder of the encoder checkpoint."
+    )
+    device: Literal["cpu", "cuda"] = Field(default="cpu", description="Torch device.")
+    num_threads: int = Field(default=1, ge=1, description="Torch threads a replica.")
+
+
+class IndexSettings(_Frozen):
+    """The vector store."""
+
+    uri: str = Field(default="http://127.0.0.1:19530", description="Milvus or milvus-lite server.")
+    token: SecretStr = Field(default=SecretStr(""), description="Milvus token, if it wants one.")
+    top_k: int = Field(default=5, ge=1, le=100, description="Neighbours a report.")
+    timeout_s: float = Field(default=10.0, gt=0, description="Time for one search.")
+
+
+class WriterSettings(_Frozen):
+    """The language model and how it decodes."""
+
+    base_path: Path = Field(
+        default=SHIPPED_WEIGHTS / "writer_base", description="Folder of the base model."
+    )
+    adapter_path: Path = Field(
+        default=SHIPPED_WEIGHTS / "writer_adapter", description="Folder of the LoRA adapter."
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        default="float32", description="Engine precision."
+    )
+    accelerator: str | None = Field(
+        default=None, description="Ray accelerator type (H100, A100, ...); None runs on the CPU."
+    )
+    tensor_parallel_size: int = Field(default=1, ge=1, description="GPUs an engine replica.")
+    memory_utilization: float = Field(
+        default=0.1, gt=0, le=1, description="Share of CPU or GPU memory the engine may take."
+    )
+    max_model_tokens: int = Field(default=1024, ge=256, description="Longest prompt plus answer.")
+    max_answer_tokens: int = Field(default=256, ge=32, description="Longest answer.")
+    max_lora_rank: int = Field(default=16, ge=1, description="Largest adapter rank served.")
+    timeout_s: float = Field(default=60.0, gt=0, description="Time for one answer.")
+
+
+class ReplicaSettings(_Frozen):
+    """Scaling of one deployment."""
+
+    min_replicas: int = Field(default=1, ge=0, description="Replicas kept when idle.")
+    max_replicas: int = Field(default=1, ge=1, description="Replicas at the most.")
+    target_ongoing_requests: float = Field(
+        default=2.0, gt=0, description="Requests a replica at which more are added."
+    )
+    max_ongoing_requests: int = Field(default=8, ge=1, description="Requests a replica takes.")
+    num_cpus: float = Field(default=0.1, ge=0, description="Logical CPUs reserved a replica.")
+    num_gpus: float = Field(default=0.0, ge=0, description="GPUs reserved a replica.")
+
+
+class ScalingSettings(_Frozen):
+    """Scaling of the graph, a block a deployment."""
+
+    gateway: ReplicaSettings = ReplicaSettings(max_ongoing_requests=64)
+    preprocessor: ReplicaSettings = ReplicaSettings(max_ongoing_requests=2)
+    encoder: ReplicaSettings = ReplicaSettings()
+    retriever: ReplicaSettings = ReplicaSettings(max_ongoing_requests=32)
+    writer: ReplicaSettings = ReplicaSettings(max_ongoing_requests=32)
+    engine: ReplicaSettings = ReplicaSettings(max_ongoing_requests=32)
+
+
+class GatewaySettings(_Frozen):
+    """The door to the outside. Closed by default: see `serve_apps.gateway`."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
+    tokens: tuple[SecretStr, ...] = Field(
+        default=(), description="Bearer tokens that are let in; without any, nothing starts."
+    )
+    demo: bool = Field(
+        default=False, description="Let everybody in. Refused unless the host is loopback."
+    )
+    max_upload_mb: int = Field(default=256, ge=1, description="Largest upload, both files.")
+    request_timeout_s: float = Field(default=120.0, gt=0, description="Time for one report.")
+    max_queued_requests: int = Field(
+        default=64, ge=1, description="Reports waiting at the most; more get 503."
+    )
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="PIRTA_", env_nested_delimiter="__"
+    )
+
+    preprocessing: PreprocessingSettings = PreprocessingSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    index: IndexSettings = IndexSettings()
+    writer: WriterSettings = WriterSettings()
+    scaling: ScalingSettings = ScalingSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    release_path: Path = Field(
+        default=Path("release.json"), description="The release record to serve."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over what `load_settings` read from the file."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return (env_settings, init_settings)
+
+    def sha256(self) -> str:
+        """Return the hash of all values; secrets enter as their mask."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Return the settings of a TOML file (or the defaults), with PIRTA_* over them.
+
+    Raises:
+        SettingsError: the file is missing or no TOML, or a value is unknown or out of range.
+    """
+    values: dict[str, object] = {}
+    if path is not None:
+        if not path.is_file():
+            raise SettingsError(
+                f"The settings file {path} does not exist.",
+                remedy="Name an existing TOML file, or leave it out for the defaults.",
+            )
+        try:
+            values = dict(TomlConfigSettingsSource(Settings, toml_file=path).toml_data)
+        except ValueError as error:
+            raise SettingsError(
+                f"The settings file {path} is not valid TOML: {error}.", remedy="Correct that line."
+            ) from None
+    try:
+        return Settings(**values)  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors(include_url=False, include_input=False)
+        )
+        raise SettingsError(
+            f"The settings cannot be used: {problems}.",
+            remedy="docs/SETTINGS.md lists every field with its range.",
+        ) from None

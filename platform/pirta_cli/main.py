@@ -1,0 +1,4 @@
+"""Entry point of the `pirta` command."""
+
+def main() -> None:
+    raise SystemExit("not yet")

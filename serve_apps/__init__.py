@@ -1,0 +1,1 @@
+"""The Ray Serve report graph, one deployment a file."""

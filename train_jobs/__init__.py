@@ -1,0 +1,1 @@
+"""Training jobs on Ray Train: `python -m train_jobs.<job> --run <preset>`."""
