@@ -1,4 +1,5 @@
 """Entry point of the `pirta` command."""
 
+
 def main() -> None:
     raise SystemExit("not yet")
