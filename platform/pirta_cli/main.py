@@ -1,5 +1,59 @@
-"""Entry point of the `pirta` command."""
+"""Entry point of the `pirta` command: puts the command groups together, and ends for people.
+
+A PirtaError becomes one line on standard error and exit code 2. Heavy imports stay inside the
+commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from pirta.errors import PirtaError
+from pirta_cli import (
+    cohort_commands,
+    demo_command,
+    evaluate_commands,
+    index_commands,
+    preprocess_command,
+    report_command,
+    serve_command,
+    train_commands,
+)
+
+EXIT_USER_ERROR = 2
+
+app = typer.Typer(
+    name="pirta",
+    help="Radiology reports from diffusion MRI, grounded in retrieved, verified cases. "
+    "Research use only.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("demo")(demo_command.demo)
+app.add_typer(cohort_commands.app, name="cohort")
+app.command("preprocess")(preprocess_command.preprocess)
+app.add_typer(train_commands.app, name="train")
+app.add_typer(index_commands.app, name="index")
+app.command("serve")(serve_command.serve)
+app.command("report")(report_command.report)
+app.add_typer(evaluate_commands.app, name="evaluate")
 
 
 def main() -> None:
-    raise SystemExit("not yet")
+    """Run the command line."""
+    # Nothing may be fetched at run time: weights come from disk, named in the settings.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        app()
+    except PirtaError as error:
+        sys.stderr.write(f"error [{error.code}]: {error}\n")
+        raise SystemExit(EXIT_USER_ERROR) from None
+
+
+if __name__ == "__main__":
+    main()

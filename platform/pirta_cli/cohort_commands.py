@@ -1,0 +1,57 @@
+"""`pirta cohort`: phantom cohorts whose every answer is known."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pirta_cli.options import WorkersOption
+
+app = typer.Typer(help="Make phantom cohorts with known answers.", no_args_is_help=True)
+
+
+class CohortPreset(StrEnum):
+    """The named cohort plans of `pirta.cohort.presets`."""
+
+    DEMO = "demo"
+    TINY = "tiny"
+    TRAINING = "training"
+    EXTERNAL = "external"
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `make` a subcommand although it is the only one."""
+
+
+@app.command("make")
+def make(
+    out: Annotated[Path, typer.Argument(help="Folder to make; the table is OUT/cohort.parquet.")],
+    preset: Annotated[CohortPreset, typer.Option(help="Which plan to make.")] = CohortPreset.DEMO,
+    num_workers: WorkersOption = 2,
+) -> None:
+    """Make a phantom cohort: NIfTI in a BIDS-like tree, masks, registry rows and reports."""
+    from rich.console import Console
+
+    from pirta.cohort import presets
+    from pirta.cohort.make import make_cohort
+    from pirta_cli.progress import job_progress
+
+    plans = {
+        CohortPreset.DEMO: presets.demo,
+        CohortPreset.TINY: presets.tiny,
+        CohortPreset.TRAINING: presets.training,
+        CohortPreset.EXTERNAL: presets.external,
+    }
+    console = Console(stderr=True)
+    with job_progress(console, "cohort") as update:
+        table = make_cohort(
+            plans[preset](),
+            out,
+            num_workers=num_workers,
+            on_progress=lambda done, total: update(done, total, ""),
+        )
+    typer.echo(str(table))

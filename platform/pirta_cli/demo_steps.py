@@ -1,0 +1,201 @@
+"""The steps of `pirta demo`, each a function over what the step before left on disk.
+
+The demo uses the same jobs and the same graph as a cluster does; only the settings differ, and
+they lie in OUT/settings.toml for a look or for `pirta serve --settings OUT/settings.toml`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from pirta.contracts.case import CaseRecord
+from pirta.contracts.report import Report
+from pirta.errors import ManifestError, SettingsError
+from pirta.settings import Settings, load_settings
+from pirta_cli.progress import job_progress
+
+if TYPE_CHECKING:
+    from pirta.retrieval.lite_server import LiteServer
+    from serve_apps.run import RunningService
+
+QUERY_SPLIT = "query"
+LOOPBACK = "127.0.0.1"
+
+
+def check_port_is_free(port: int) -> None:
+    """Raise a SettingsError where something already listens on the port."""
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        if probe.connect_ex((LOOPBACK, port)) == 0:
+            raise SettingsError(
+                f"Port {port} on loopback is taken.", remedy="End what runs there, or use --port."
+            )
+
+
+def write_settings(out: Path, *, port: int) -> Settings:
+    """Write OUT/settings.toml for a demo on loopback, and return it as loaded."""
+    out.mkdir(parents=True, exist_ok=True)
+    release_path = (out / "release.json").resolve()
+    path = out / "settings.toml"
+    path.write_text(
+        f'release_path = "{release_path.as_posix()}"\n\n'
+        f'[gateway]\nhost = "{LOOPBACK}"\nport = {port}\ndemo = true\n\n'
+        f'[index]\nuri = "http://{LOOPBACK}:{_free_port()}"\n',
+        encoding="utf-8",
+    )
+    return load_settings(path)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def make_demo_cohort(out: Path, *, num_workers: int, console: Console) -> str:
+    """Make (or find) the two-site phantom cohort and return its table's path."""
+    from pirta.cohort.make import make_cohort
+    from pirta.cohort.presets import demo
+
+    with job_progress(console, "cohort") as update:
+        return make_cohort(
+            demo(),
+            out / "cohort",
+            num_workers=num_workers,
+            on_progress=lambda done, total: update(done, total, ""),
+        )
+
+
+def preprocess(
+    table: str, out: Path, settings: Settings, *, num_workers: int, console: Console
+) -> str:
+    """Preprocess the cohort with Ray Data and return the prepared store's path."""
+    from pirta.pipelines.preprocess import preprocess_cohort
+
+    store = str(out / "prepared")
+    with job_progress(console, "preprocess") as update:
+        preprocess_cohort(
+            table,
+            store,
+            settings=settings.preprocessing,
+            num_workers=num_workers,
+            on_progress=lambda now: update(
+                now.num_done + now.num_refused, now.num_total, f"{now.num_refused} refused"
+            ),
+        )
+    return store
+
+
+def milvus(out: Path, settings: Settings) -> AbstractContextManager[LiteServer]:
+    """Start the embedded Milvus on loopback; it ends with the context."""
+    from pirta.retrieval.lite_server import start_lite_server
+
+    port = int(settings.index.uri.rsplit(":", 1)[1])
+    return start_lite_server(out / "milvus", port)
+
+
+def index(store: str, settings: Settings, *, console: Console) -> None:
+    """Embed the index split and write the release record."""
+    from pirta.pipelines.build_index import build_index
+    from pirta.retrieval.milvus import MilvusIndex
+
+    with job_progress(console, "embed") as update:
+        release = build_index(
+            store,
+            settings=settings,
+            index=MilvusIndex(
+                settings.index.uri,
+                token=settings.index.token.get_secret_value(),
+                timeout_s=settings.index.timeout_s,
+            ),
+            out=settings.release_path,
+            split="index",
+            num_workers=1,
+            on_progress=lambda done, total: update(done, total, ""),
+        )
+    console.print(f"{release.num_cases} cases indexed as {release.release_id}", highlight=False)
+
+
+def serve(settings: Settings, *, console: Console) -> RunningService:
+    """Start the Serve graph and return it when it is ready."""
+    from serve_apps.run import start
+
+    return start(settings, on_stage=lambda text: console.print(text, highlight=False))
+
+
+def report_held_out(
+    table: str, store: str, out: Path, url: str, *, console: Console
+) -> tuple[CaseRecord, float]:
+    """Send the first held-out stroke over HTTP, print its report, and save the picture."""
+    from pirta.cohort.table import read_cohort, resolve_uri
+    from pirta.reporting.render import render_rich
+    from pirta_cli.service_client import ServiceClient
+
+    held_out = [case for case in read_cohort(table) if case.split == QUERY_SPLIT and case.finding]
+    if not held_out:
+        raise ManifestError(
+            f"The cohort {table} holds no stroke in the split '{QUERY_SPLIT}'.",
+            remedy="Remove the demo's folder and run it again.",
+        )
+    case = held_out[0]
+    client = ServiceClient(url, token=None, timeout_s=180.0)
+    started = time.monotonic()
+    report = client.report(
+        dwi=Path(resolve_uri(table, case.dwi_uri)).read_bytes(),
+        adc=Path(resolve_uri(table, case.adc_uri)).read_bytes(),
+        registry=case.registry,
+        study_id=case.case_id,
+        patient_id=case.patient_id,
+    )
+    seconds = time.monotonic() - started
+    console.print(render_rich(report))
+    console.print(f"Known answer of this phantom: {case.findings_text}", highlight=False)
+    (out / "report.json").write_text(report.model_dump_json(indent=2), encoding="utf-8")
+    picture = draw_report(report, store, out / "report.png")
+    console.print(f"Picture of the evidence: {picture}", highlight=False, soft_wrap=True)
+    return case, seconds
+
+
+def draw_report(report: Report, store: str, path: Path) -> Path:
+    """Draw the query and its neighbours from the prepared store."""
+    from pirta.cohort.prepared_store import load_volume, read_prepared
+    from pirta.reporting.evidence_picture import Panel, draw_evidence
+
+    uris = {item.case.case_id: item.array_uri for item in read_prepared(store)}
+    neighbours = [
+        Panel(
+            title=f"[{rank}] similarity {case.similarity:.2f}\n{case.site}: {case.label}",
+            volume_CXYZ=load_volume(uris[case.case_id]),
+        )
+        for rank, case in enumerate(report.evidence, start=1)
+    ]
+    query = Panel(title=f"Query\n{report.study_id}", volume_CXYZ=load_volume(uris[report.study_id]))
+    return draw_evidence(query, neighbours, path, title=f"{report.findings} {report.impression}.")
+
+
+def report_arguments(case: CaseRecord, table: str, *, url: str) -> list[str]:
+    """Return a `pirta report` command line for the case."""
+    from pirta.cohort.table import resolve_uri
+
+    dwi, adc = (_shown(resolve_uri(table, uri)) for uri in (case.dwi_uri, case.adc_uri))
+    return [".venv/bin/pirta", "report", "--dwi", dwi, "--adc", adc, "--url", url]
+
+
+def curl_line(case: CaseRecord, table: str, *, url: str) -> str:
+    """Return the same request as a `curl` command."""
+    from pirta.cohort.table import resolve_uri
+
+    dwi, adc = (_shown(resolve_uri(table, uri)) for uri in (case.dwi_uri, case.adc_uri))
+    return f"curl -F dwi=@{dwi} -F adc=@{adc} {url}/v1/reports"
+
+
+def _shown(path: str) -> str:
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative

@@ -1,0 +1,36 @@
+"""`pirta serve`: the report graph on this machine or on the Ray cluster it is told of."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import typer
+
+from pirta_cli.options import SettingsOption
+
+
+def serve(settings: SettingsOption = None) -> None:
+    """Start gateway, preprocessor, encoder, retriever and writer, and stay up until Ctrl-C.
+
+    Needs a release record (`pirta index build`), named by the setting `release_path`.
+    """
+    from pirta.settings import load_settings
+    from serve_apps.run import start
+
+    values = load_settings(settings)
+    service = start(values, on_stage=lambda text: typer.echo(text, err=True))
+    typer.echo(f"PIRTA answers at {service.url}", err=True)
+    try:
+        wait_for_signal()
+    finally:
+        typer.echo("Shutting down.", err=True)
+        service.stop()
+
+
+def wait_for_signal() -> None:
+    """Return at Ctrl-C or SIGTERM."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()

@@ -1,0 +1,122 @@
+"""Talks HTTP to the running service, and turns its answers into contracts or typed errors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+
+from pirta.contracts.report import Report
+from pirta.contracts.study import Registry, parse_registry
+from pirta.errors import (
+    FileMissingError,
+    PirtaError,
+    RegistryError,
+    UnavailableError,
+    error_classes,
+)
+
+
+def read_study_file(path: Path, *, role: str) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        FileMissingError: there is no such file, or it is empty.
+    """
+    if not path.is_file():
+        raise FileMissingError(
+            f"The {role} file {path} does not exist.", remedy="Name an existing NIfTI file."
+        )
+    data = path.read_bytes()
+    if not data:
+        raise FileMissingError(f"The {role} file {path} is empty.", remedy="Export it again.")
+    return data
+
+
+def read_registry_file(path: Path) -> Registry:
+    """Return the registry row of a JSON file.
+
+    Raises:
+        FileMissingError: there is no such file.
+        RegistryError: it holds no JSON object, or a field cannot be used.
+    """
+    if not path.is_file():
+        raise FileMissingError(
+            f"The registry file {path} does not exist.", remedy="Name an existing JSON file."
+        )
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise RegistryError(
+            f"The registry file {path} is not JSON.", remedy="Write one JSON object, UTF-8."
+        ) from None
+    return parse_registry(fields)
+
+
+class ServiceClient:
+    """One service by its address. Each call opens its own connection."""
+
+    def __init__(self, url: str, *, token: str | None, timeout_s: float) -> None:
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._timeout_s = timeout_s
+
+    def report(
+        self,
+        *,
+        dwi: bytes,
+        adc: bytes,
+        registry: Registry | None = None,
+        study_id: str | None = None,
+        patient_id: str | None = None,
+    ) -> Report:
+        """Send one pair and return its report.
+
+        Raises:
+            PirtaError: whatever the service answered, as the class of its code.
+            UnavailableError: nothing answers at the address, or not in time.
+        """
+        fields = {"study_id": study_id, "patient_id": patient_id}
+        data = {name: value for name, value in fields.items() if value is not None}
+        if registry is not None:
+            data["registry"] = registry.model_dump_json(exclude_none=True)
+        files = {
+            "dwi": ("dwi.nii.gz", dwi, "application/octet-stream"),
+            "adc": ("adc.nii.gz", adc, "application/octet-stream"),
+        }
+        try:
+            response = httpx.post(
+                f"{self._url}/v1/reports",
+                data=data,
+                files=files,
+                headers=self._headers,
+                timeout=self._timeout_s,
+            )
+        except httpx.TimeoutException:
+            raise UnavailableError(
+                f"No answer from {self._url} within {self._timeout_s:g} s.",
+                remedy="Try again, or raise --timeout-s.",
+            ) from None
+        except httpx.TransportError:
+            raise UnavailableError(
+                f"Nothing answers at {self._url}.",
+                remedy="Start the service with `pirta serve` or `make demo`, or name it by --url.",
+            ) from None
+        if response.status_code != httpx.codes.OK:
+            raise error_of_response(response)
+        return Report.model_validate_json(response.content)
+
+
+def error_of_response(response: httpx.Response) -> PirtaError:
+    """Return the typed error that a service's answer stands for."""
+    try:
+        body = response.json()["error"]
+        code, message, remedy = body["code"], body["message"], body["remedy"]
+    except (ValueError, KeyError, TypeError):
+        return UnavailableError(
+            f"The service answered {response.status_code} in an unknown form.",
+            remedy="Check that the address is a PIRTA gateway.",
+        )
+    by_code = {kind.code: kind for kind in error_classes()}
+    return by_code.get(code, PirtaError)(message, remedy=remedy)

@@ -1,0 +1,83 @@
+"""What the command line makes of files and of the service's answers."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pirta.errors import (
+    FileMissingError,
+    GeometryError,
+    RegistryError,
+    UnavailableError,
+    error_classes,
+)
+from pirta_cli.service_client import (
+    ServiceClient,
+    error_of_response,
+    read_registry_file,
+    read_study_file,
+)
+
+
+def _answer(status: int, body: object) -> httpx.Response:
+    return httpx.Response(status, content=json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.code)
+def test_each_error_code_comes_back_as_its_own_class(kind: type) -> None:
+    response = _answer(422, {"error": {"code": kind.code, "message": "What.", "remedy": "Do."}})
+    error = error_of_response(response)
+    assert type(error) is kind
+    assert str(error) == "What. Do."
+
+
+@pytest.mark.parametrize("body", [[], {"error": "no"}, {"detail": "x"}, {"error": {"code": "x"}}])
+def test_an_answer_in_another_form_is_named_as_such(body: object) -> None:
+    error = error_of_response(_answer(500, body))
+    assert isinstance(error, UnavailableError)
+    assert "500" in error.message
+
+
+def test_a_missing_study_file_names_its_role_and_path(tmp_path: Path) -> None:
+    with pytest.raises(FileMissingError, match=r"The ADC file .*none\.nii\.gz does not exist"):
+        read_study_file(tmp_path / "none.nii.gz", role="ADC")
+
+
+def test_an_empty_study_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.nii.gz").touch()
+    with pytest.raises(FileMissingError, match="is empty"):
+        read_study_file(tmp_path / "empty.nii.gz", role="DWI")
+
+
+def test_a_registry_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "registry.json"
+    path.write_text("age: 3", encoding="utf-8")
+    with pytest.raises(RegistryError, match="is not JSON"):
+        read_registry_file(path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [({"age_years": -3}, "age_years"), ({"nihss": 99}, "nihss"), ({"wheight": 1}, "wheight")],
+)
+def test_a_bad_registry_field_is_named(
+    tmp_path: Path, fields: dict[str, object], words: str
+) -> None:
+    path = tmp_path / "registry.json"
+    path.write_text(json.dumps(fields), encoding="utf-8")
+    with pytest.raises(RegistryError, match=words):
+        read_registry_file(path)
+
+
+def test_nothing_listening_is_told_with_the_command_that_helps() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    client = ServiceClient(f"http://127.0.0.1:{port}", token=None, timeout_s=5)
+    with pytest.raises(UnavailableError, match="pirta serve"):
+        client.report(dwi=b"x", adc=b"y")
