@@ -1,0 +1,45 @@
+# The ways in. Each target makes .venv ready first (scripts/setup.sh; at once when nothing changed).
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+TESTS ?= tests
+WEIGHTS := platform/pirta/weights
+RUNS ?= runs/weights
+
+# Nothing is fetched at run time, nothing is reported home, and one thread a process: Ray brings
+# the parallelism.
+export HF_HUB_OFFLINE := 1
+export TRANSFORMERS_OFFLINE := 1
+export RAY_USAGE_STATS_ENABLED := 0
+export VLLM_NO_USAGE_STATS := 1
+export TOKENIZERS_PARALLELISM := false
+export OMP_NUM_THREADS ?= 1
+export PYTHON
+
+.PHONY: help setup demo test check bench weights docs
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+setup: ## make .venv ready; every other target does it by itself
+	@bash scripts/setup.sh
+
+demo: setup ## a phantom cohort, an index, the service, one report (ARGS=--once ends after it)
+	@$(BIN)/pirta demo $(ARGS)
+
+test: setup ## all tests; TESTS=tests/unit for a part
+	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
+
+check: setup ## ruff, mypy strict, import-linter, house tests
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest tests/house $(ARGS)
+
+bench: setup ## ratios against fair baselines, into bench-out/
+	@$(BIN)/python -m bench $(ARGS)
+
+docs: setup ## write docs/SETTINGS.md and docs/ERRORS.md anew from the code
+	@$(BIN)/python scripts/write_reference.py
