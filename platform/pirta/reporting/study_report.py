@@ -1,0 +1,166 @@
+"""The core: one study in, one report out.
+
+`report_study` joins four parts (see `ports`) and knows none of their engines, so that a test,
+the service and the archive job run the same steps and the same checks. It refuses to mix parts
+of different releases, because their numbers do not compare. It keeps nothing and logs nothing.
+
+Axis suffixes: K the four labels in the order of `LABELS`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pirta.contracts.encoding import EncodedStudy, SearchRequest
+from pirta.contracts.finding import LABELS, Label
+from pirta.contracts.release import Release
+from pirta.contracts.report import Provenance, Report, RetrievedCase
+from pirta.contracts.study import PreparedStudy, StudyFiles
+from pirta.errors import FingerprintError, NoNeighboursError, ReleaseError
+from pirta.reporting.answer import parse_answer
+from pirta.reporting.cautions import DEFAULT_LIMITS, CautionLimits, cautions
+from pirta.reporting.ports import Encoder, Preparer, Retriever, Writer
+from pirta.reporting.prompt import build_prompt, prompt_sha256
+from pirta.reporting.registry_text import history_text, nihss_text, presentation_sentence
+
+STAGES = ("prepare", "encode", "retrieve", "write")
+
+StageListener = Callable[[str, float], None]
+
+
+async def report_study(
+    study: StudyFiles,
+    *,
+    release: Release,
+    settings_sha256: str,
+    top_k: int,
+    preparer: Preparer,
+    encoder: Encoder,
+    retriever: Retriever,
+    writer: Writer,
+    on_stage: StageListener | None = None,
+    limits: CautionLimits = DEFAULT_LIMITS,
+) -> Report:
+    """Return the report of one study, made with the parts of one release.
+
+    Args:
+        on_stage: told each stage of `STAGES` and its duration in seconds as it ends.
+
+    Raises:
+        InputError: the study's files cannot be used (from the preparer).
+        FingerprintError: the preparer is not the release's.
+        ReleaseError: the encoder or this code's prompt is not the release's.
+        NoNeighboursError: the index holds no case that this request may see.
+        WriterOutputError: the writer's text is out of form or contradicts itself.
+    """
+    _check_prompt(release)
+    with _timed("prepare", on_stage):
+        prepared = await preparer.prepare(study)
+    _check_fingerprint(prepared, release)
+    with _timed("encode", on_stage):
+        encoded = await encoder.encode(prepared)
+    _check_encoder(encoded, release)
+    with _timed("retrieve", on_stage):
+        evidence = await retriever.search(
+            SearchRequest(
+                collection=release.collection,
+                embedding_D=encoded.embedding_D,
+                top_k=top_k,
+                exclude_patient_id=study.patient_id,
+            )
+        )
+    _check_evidence(evidence, release)
+    with _timed("write", on_stage):
+        answer = parse_answer(await writer.write(build_prompt(study.registry, evidence)))
+    label, probability = _most_probable(encoded)
+    warnings = cautions(
+        evidence=evidence,
+        top_k=top_k,
+        encoder_label=label,
+        encoder_probability=probability,
+        finding=answer.finding,
+        facts=prepared.facts,
+        limits=limits,
+    )
+    return Report(
+        study_id=study.study_id,
+        clinical_presentation=presentation_sentence(study.registry),
+        nihss=nihss_text(study.registry),
+        past_medical_history=history_text(study.registry),
+        findings=answer.findings,
+        impression=answer.impression,
+        finding=answer.finding,
+        encoder_label=label,
+        encoder_probability=probability,
+        evidence=evidence,
+        warnings=warnings,
+        provenance=_provenance(release, settings_sha256),
+    )
+
+
+@contextmanager
+def _timed(stage: str, on_stage: StageListener | None) -> Iterator[None]:
+    """Tell the listener how long a stage took; a stage that failed is not told."""
+    started_s = time.perf_counter()
+    yield
+    if on_stage is not None:
+        on_stage(stage, time.perf_counter() - started_s)
+
+
+def _check_prompt(release: Release) -> None:
+    if release.prompt_sha256 != prompt_sha256():
+        raise ReleaseError(
+            f"The release {release.release_id} was made with the prompt "
+            f"{release.prompt_sha256[:12]}, this code holds {prompt_sha256()[:12]}.",
+            remedy="Serve the code of the release's commit, or make a new release.",
+        )
+
+
+def _check_fingerprint(prepared: PreparedStudy, release: Release) -> None:
+    if prepared.fingerprint != release.preprocessing_fingerprint:
+        raise FingerprintError(
+            f"The study was prepared as {prepared.fingerprint[:12]}, the index "
+            f"{release.collection} as {release.preprocessing_fingerprint[:12]}.",
+            remedy="Use the preprocessing settings of the release, or rebuild the index.",
+        )
+
+
+def _check_encoder(encoded: EncodedStudy, release: Release) -> None:
+    if encoded.encoder_sha256 != release.encoder_sha256:
+        raise ReleaseError(
+            f"The encoder at work is {encoded.encoder_sha256[:12]}, the release "
+            f"{release.release_id} names {release.encoder_sha256[:12]}.",
+            remedy="Load the release's encoder, or rebuild the index with this one.",
+        )
+
+
+def _check_evidence(evidence: tuple[RetrievedCase, ...], release: Release) -> None:
+    if not evidence:
+        raise NoNeighboursError(
+            f"The index {release.collection} holds no case that this request may see.",
+            remedy="Add verified cases of other patients to the index.",
+        )
+    ranked = [case.similarity for case in evidence]
+    assert ranked == sorted(ranked, reverse=True), "a retriever gives the nearest case first"
+
+
+def _most_probable(encoded: EncodedStudy) -> tuple[Label, float]:
+    best = int(encoded.probabilities_K.argmax())
+    return LABELS[best], min(1.0, float(encoded.probabilities_K[best]))
+
+
+def _provenance(release: Release, settings_sha256: str) -> Provenance:
+    return Provenance(
+        release_id=release.release_id,
+        commit=release.commit,
+        preprocessing_fingerprint=release.preprocessing_fingerprint,
+        encoder_sha256=release.encoder_sha256,
+        index_collection=release.collection,
+        index_sha256=release.index_sha256,
+        writer_base_sha256=release.writer_base_sha256,
+        writer_adapter_sha256=release.writer_adapter_sha256,
+        prompt_sha256=release.prompt_sha256,
+        settings_sha256=settings_sha256,
+    )
