@@ -1,0 +1,168 @@
+"""The language model's engine: vLLM under `ray.serve.llm`, on the CPU or on GPUs by settings.
+
+One deployment, `ReportEngine`, serves the base model and LoRA adapters from local folders.
+`ray.serve.llm` takes adapters from cloud storage only; `LocalLoraLoader` here is the one place
+that reaches into `ray.llm._internal` to take them from disk. Messages go in and text comes out
+as plain values, so that no caller has to import vLLM. This module does, with `ray.serve.llm`
+(some ten seconds): import it where the graph is composed, not before.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ray.llm._internal.serve.core.configs.llm_config import DiskMultiplexConfig
+from ray.llm._internal.serve.utils.lora_serve_utils import LoraModelLoader
+from ray.serve.llm import LLMConfig, build_llm_deployment
+from ray.serve.llm.deployment import LLMServer
+from ray.serve.llm.openai_api_models import ChatCompletionRequest
+
+from pirta.errors import CheckpointError, UnavailableError
+from pirta.settings import Settings, WriterSettings
+from serve_apps.scaling import scaling_options
+
+if TYPE_CHECKING:
+    from ray.serve import Application
+
+BASE_MODEL_ID = "report"
+# The loader's `dynamic_lora_loading_path` must look like cloud storage; nothing is fetched from it.
+_UNUSED_CLOUD_PATH = "s3://adapters-come-from-local-disk"
+_ADAPTERS = "pirta_adapter_paths"
+
+
+class LocalLoraLoader(LoraModelLoader):
+    """Finds an adapter in a local folder named in the engine's configuration."""
+
+    async def load_model_from_config(
+        self, lora_model_id: str, llm_config: LLMConfig
+    ) -> DiskMultiplexConfig:
+        """Return where the adapter lies; nothing is copied.
+
+        Raises:
+            CheckpointError: the configuration does not name the adapter.
+        """
+        if lora_model_id not in self.disk_cache:
+            paths: dict[str, str] = llm_config.experimental_configs[_ADAPTERS]
+            if lora_model_id not in paths:
+                raise CheckpointError(
+                    f"The engine knows no adapter '{lora_model_id}', only {', '.join(paths)}.",
+                    remedy="Serve the release that names this adapter.",
+                )
+            self.disk_cache[lora_model_id] = DiskMultiplexConfig(
+                model_id=lora_model_id,
+                max_total_tokens=None,
+                local_path=paths[lora_model_id],
+                lora_assigned_int_id=len(self.disk_cache) + 1,
+            )
+        return self.disk_cache[lora_model_id]
+
+
+class ReportEngine(LLMServer):  # type: ignore[misc]  # ray.llm ships no types
+    """`LLMServer` with one method more: a constrained answer in plain values."""
+
+    async def answer(
+        self,
+        messages: list[dict[str, str]],
+        *,
+        model_id: str,
+        regex: str,
+        max_tokens: int,
+    ) -> str:
+        """Return the model's greedy answer, in the form of `regex`.
+
+        Raises:
+            UnavailableError: the engine answered with an error of its own.
+        """
+        request = ChatCompletionRequest(
+            model=model_id,
+            messages=messages,
+            temperature=0.0,
+            max_completion_tokens=max_tokens,
+            structured_outputs={"regex": regex},
+        )
+        async for response in await self.chat(request):
+            if hasattr(response, "choices"):
+                return str(response.choices[0].message.content)
+            # The engine's own words may quote the prompt, so only its kind is passed on.
+            raise UnavailableError(
+                f"The language model refused the request ({response.error.type}, "
+                f"{response.error.code}).",
+                remedy="Raise writer.max_model_tokens if prompts are long, else see its log.",
+            )
+        raise UnavailableError("The language model gave no answer.", remedy="Try again.")
+
+
+def adapter_model_id(adapter_sha256: str) -> str:
+    """Return the model id that selects an adapter, made from its content."""
+    return f"{BASE_MODEL_ID}:{adapter_sha256[:12]}"
+
+
+def build_engine(settings: Settings, *, adapter_id: str) -> Application:
+    """Return the engine's deployment, with the adapter of `settings.writer` under `adapter_id`.
+
+    Raises:
+        CheckpointError: the base model's or the adapter's folder lacks its configuration file.
+    """
+    writer = settings.writer
+    _check_folder(writer.base_path, "config.json", "base model")
+    _check_folder(writer.adapter_path, "adapter_config.json", "adapter")
+    config = LLMConfig(
+        model_loading_config={
+            "model_id": BASE_MODEL_ID,
+            "model_source": str(writer.base_path.resolve()),
+        },
+        engine_kwargs=engine_kwargs(writer),
+        lora_config={"dynamic_lora_loading_path": _UNUSED_CLOUD_PATH},
+        experimental_configs={_ADAPTERS: {adapter_id: str(writer.adapter_path.resolve())}},
+        deployment_config={
+            **scaling_options(settings.scaling.engine, settings, with_actor_options=False),
+            "ray_actor_options": {"num_cpus": 0},
+            "health_check_timeout_s": 30,
+        },
+        runtime_env={
+            "env_vars": {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "HF_HUB_OFFLINE": "1"}
+        },
+        # vLLM logs each request's figures only; its Prometheus metrics come through Ray.
+        log_engine_metrics=True,
+        **hardware(settings),
+    )
+    return build_llm_deployment(
+        config,
+        deployment_cls=ReportEngine,
+        name_prefix="Engine:",
+        bind_kwargs={"model_downloader": LocalLoraLoader},
+    )
+
+
+def engine_kwargs(writer: WriterSettings) -> dict[str, Any]:
+    """Return vLLM's arguments; on the CPU `gpu_memory_utilization` is the share of memory."""
+    return {
+        "dtype": writer.dtype,
+        "max_model_len": writer.max_model_tokens,
+        "gpu_memory_utilization": writer.memory_utilization,
+        "tensor_parallel_size": writer.tensor_parallel_size,
+        "enable_lora": True,
+        "max_lora_rank": writer.max_lora_rank,
+        "enable_prefix_caching": True,
+        # Compiling pays off on a GPU only.
+        "enforce_eager": writer.accelerator is None,
+    }
+
+
+def hardware(settings: Settings) -> dict[str, Any]:
+    """Return where an engine replica runs: CPU bundles, or GPUs of the accelerator type."""
+    writer = settings.writer
+    if writer.accelerator is not None:
+        return {"accelerator_type": writer.accelerator}
+    # Neither this nor an accelerator type would mean GPU to ray.serve.llm.
+    cpus = max(settings.scaling.engine.num_cpus, 0.1)
+    return {"placement_group_config": {"bundles": [{"CPU": cpus}]}}
+
+
+def _check_folder(path: Path, name: str, role: str) -> None:
+    if not (path / name).is_file():
+        raise CheckpointError(
+            f"The writer's {role} folder {path} holds no {name}.",
+            remedy=f"Name a folder of a {role} in the settings (writer.*_path).",
+        )
