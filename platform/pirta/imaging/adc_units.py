@@ -1,0 +1,62 @@
+"""Find out which unit an ADC map is in, and bring it to 10⁻³ mm²/s.
+
+Axis suffixes: X Y Z voxels (RAS+). Scanners and toolboxes write ADC in mm²/s (0.0008),
+10⁻³ mm²/s (0.8) or 10⁻⁶ mm²/s (800), and the NIfTI header does not say which. The brain's
+median tells: it lies near 0.8 · 10⁻³ mm²/s in adults, and the three readings are a factor
+of 1000 apart, so that no brain can be read in two ways.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pirta.errors import IntensityError
+
+UNITS = {"mm²/s": 1e3, "10⁻³ mm²/s": 1.0, "10⁻⁶ mm²/s": 1e-3}
+"""Unit to the factor that brings it to 10⁻³ mm²/s."""
+
+PLAUSIBLE_MEDIAN = (0.4, 2.0)
+"""Of a brain with its CSF, in 10⁻³ mm²/s: neonates and wide ventricles reach above 1.2."""
+
+MIN_POSITIVE_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class AdcReading:
+    """How an ADC map was read: its unit, factor, and brain median in 10⁻³ mm²/s."""
+
+    unit: str
+    factor: float
+    median: float
+
+
+def find_adc_unit(adc_XYZ: NDArray[np.float32], mask_XYZ: NDArray[np.bool_]) -> AdcReading:
+    """Return the unit in which this ADC map is a brain's.
+
+    Voxels at or below zero (noise, or masked by the scanner) do not enter the median.
+
+    Raises:
+        IntensityError: no unit gives a plausible brain, or most of the brain has no ADC.
+    """
+    inside = adc_XYZ[mask_XYZ]
+    positive = inside[inside > 0]
+    share = positive.size / max(1, inside.size)
+    if share < MIN_POSITIVE_SHARE:
+        raise IntensityError(
+            f"The ADC map is positive in {share:.0%} of the brain only.",
+            remedy="Send the ADC map itself, not a mask, a phase or an exponential ADC image.",
+        )
+    raw_median = float(np.median(positive))
+    low, high = PLAUSIBLE_MEDIAN
+    for unit, factor in UNITS.items():
+        if low <= raw_median * factor <= high:
+            return AdcReading(unit=unit, factor=factor, median=raw_median * factor)
+    raise IntensityError(
+        f"The ADC map's median in the brain is {raw_median:.4g}, which is no brain in any unit "
+        f"({low} to {high} in 10⁻³ mm²/s is possible).",
+        remedy="Send the ADC in mm²/s, 10⁻³ or 10⁻⁶ mm²/s, and check that DWI and ADC are not "
+        "swapped.",
+    )

@@ -1,0 +1,174 @@
+"""From the bytes of a DWI/ADC pair to the encoder's volume: every step in the paper's order.
+
+Axis suffixes: C channels (0 DWI, 1 ADC), X Y Z voxels (RAS+, 2x2x4 mm once prepared).
+Skull strip, resample and pad, N4, normalise (paper, section 2.2). The paper strips with
+SynthSeg, this with deepbet; N4 is for the DWI, and for the ADC by setting only, because an
+ADC is a ratio in which the coil's shading cancels. Nothing is written to disk here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pirta.contracts.study import PreparedStudy
+from pirta.errors import IntensityError
+from pirta.imaging.adc_units import find_adc_unit
+from pirta.imaging.bias import correct_bias
+from pirta.imaging.nifti import read_nifti
+from pirta.imaging.normalise import clip_adc, normalise_dwi
+from pirta.imaging.pair import check_not_swapped, check_pair, check_same_grid
+from pirta.imaging.resample import (
+    MIN_FRACTION,
+    grid_affine,
+    mask_fraction,
+    resample_inside,
+    resample_labels,
+)
+from pirta.imaging.strip import Stripper, check_brain
+from pirta.imaging.volume import Volume
+from pirta.settings import PreprocessingSettings
+
+ALGORITHM_VERSION = "1"
+"""Raise it with every change that changes prepared numbers: stored volumes stop comparing."""
+
+PARTIAL_BRAIN_ML = 800.0
+MAX_CROPPED_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class PreparedCaseVolumes:
+    """A prepared study with its label maps on the same grid.
+
+    Attributes:
+        mask_XYZ: uint8, 1 = lesion; None where the case has no mask.
+        territory_XYZ: uint8, labels as they came; None where the case has none.
+    """
+
+    study: PreparedStudy
+    mask_XYZ: NDArray[np.uint8] | None
+    territory_XYZ: NDArray[np.uint8] | None
+
+
+def fingerprint(settings: PreprocessingSettings) -> str:
+    """Return a short name of everything that decides a prepared volume's numbers."""
+    content = f"{ALGORITHM_VERSION}\n{settings.model_dump_json()}"
+    return "prep-" + hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def prepare_study(
+    dwi: bytes, adc: bytes, *, settings: PreprocessingSettings, stripper: Stripper
+) -> PreparedStudy:
+    """Return the encoder's volume of a DWI/ADC pair of NIfTI files.
+
+    Raises:
+        InputError: one of its kinds, saying which file cannot be used, why, and the remedy.
+    """
+    return prepare_case(dwi, adc, settings=settings, stripper=stripper).study
+
+
+def prepare_case(
+    dwi: bytes,
+    adc: bytes,
+    *,
+    mask: bytes | None = None,
+    territory: bytes | None = None,
+    settings: PreprocessingSettings,
+    stripper: Stripper,
+) -> PreparedCaseVolumes:
+    """Return a prepared study together with its lesion mask and territory labels.
+
+    Raises:
+        InputError: as `prepare_study`, and where a label map is not on the DWI's grid.
+    """
+    dwi_volume, adc_volume = read_nifti(dwi, role="DWI"), read_nifti(adc, role="ADC")
+    check_pair(dwi_volume, adc_volume)
+    labels = [
+        None if data is None else _read_labels(data, role, dwi_volume)
+        for data, role in ((mask, "mask"), (territory, "territory"))
+    ]
+    study, target = _prepare(dwi_volume, adc_volume, settings, stripper)
+    mask_XYZ, territory_XYZ = (
+        None if one is None else resample_labels(one, dwi_volume.affine, target) for one in labels
+    )
+    return PreparedCaseVolumes(study=study, mask_XYZ=mask_XYZ, territory_XYZ=territory_XYZ)
+
+
+def _prepare(
+    dwi: Volume, adc: Volume, settings: PreprocessingSettings, stripper: Stripper
+) -> tuple[PreparedStudy, NDArray[np.float64]]:
+    brain_XYZ = stripper.strip(dwi)
+    brain_ml = check_brain(brain_XYZ, dwi)
+    check_not_swapped(dwi, adc, brain_XYZ)
+    reading = find_adc_unit(adc.data_XYZ, brain_XYZ)
+    target = grid_affine(brain_XYZ, dwi.affine)
+    fraction_XYZ = mask_fraction(brain_XYZ, dwi.affine, target)
+    inside_XYZ = fraction_XYZ >= MIN_FRACTION
+    dwi_XYZ, adc_XYZ = (
+        resample_inside(one, brain_XYZ, fraction_XYZ, dwi.affine, target)
+        for one in (dwi.data_XYZ, adc.data_XYZ * np.float32(reading.factor))
+    )
+    dwi_XYZ = _correct(dwi_XYZ, inside_XYZ, settings)
+    if settings.n4_on_adc:
+        adc_XYZ = _correct(adc_XYZ, inside_XYZ, settings)
+    volume_CXYZ = np.stack([normalise_dwi(dwi_XYZ, inside_XYZ), clip_adc(adc_XYZ, inside_XYZ)])
+    cropped = max(0.0, 1 - float(fraction_XYZ.sum()) * 0.016 / brain_ml)
+    facts: dict[str, float | str | bool] = {
+        "adc_unit": reading.unit,
+        "adc_median": round(reading.median, 4),
+        "stripper": stripper.method(dwi),
+        "brain_ml": round(brain_ml, 1),
+        "warnings": "\n".join(_warnings(dwi, adc, brain_ml, cropped)),
+        **_geometry_facts(dwi, target),
+    }
+    return PreparedStudy(volume_CXYZ, fingerprint(settings), facts), target
+
+
+def _correct(
+    data_XYZ: NDArray[np.float32], mask_XYZ: NDArray[np.bool_], settings: PreprocessingSettings
+) -> NDArray[np.float32]:
+    return correct_bias(
+        data_XYZ, mask_XYZ, shrink=settings.n4_shrink, iterations=settings.n4_iterations
+    )
+
+
+def _geometry_facts(dwi: Volume, target: NDArray[np.float64]) -> dict[str, float | str | bool]:
+    """Return the input's spacing and the prepared grid's origin, to find the way back."""
+    along_z = int(np.argmax(np.abs(dwi.affine[2, :3])))
+    facts: dict[str, float | str | bool] = {
+        f"spacing_{axis}_mm": round(side, 3)
+        for axis, side in zip("xyz", dwi.spacing_mm, strict=True)
+    }
+    facts |= {
+        f"grid_origin_{axis}_mm": round(float(place), 3)
+        for axis, place in zip("xyz", target[:3, 3], strict=True)
+    }
+    facts["slice_thickness_mm"] = round(dwi.spacing_mm[along_z], 3)
+    return facts
+
+
+def _warnings(dwi: Volume, adc: Volume, brain_ml: float, cropped: float) -> list[str]:
+    found = []
+    if "assumed" in (dwi.provenance.get("orientation"), adc.provenance.get("orientation")):
+        found.append("The header states no orientation: left and right are assumed.")
+    if brain_ml < PARTIAL_BRAIN_ML:
+        found.append(f"Only {brain_ml:.0f} ml of brain: the volume may not cover all of it.")
+    if cropped > MAX_CROPPED_SHARE:
+        found.append(f"{cropped:.0%} of the brain lies outside the encoder's grid.")
+    return found
+
+
+def _read_labels(data: bytes, role: str, dwi: Volume) -> NDArray[np.uint8]:
+    volume = read_nifti(data, role=role)
+    check_same_grid(dwi, volume, "DWI", role)
+    rounded_XYZ = np.rint(volume.data_XYZ)
+    low, high = float(rounded_XYZ.min()), float(rounded_XYZ.max())
+    if low < 0 or high > 255 or not np.allclose(rounded_XYZ, volume.data_XYZ, atol=1e-3):
+        raise IntensityError(
+            f"The {role} holds values that are no labels (range {low:g} to {high:g}).",
+            remedy="Labels are whole numbers from 0 to 255; 0 is background.",
+        )
+    return rounded_XYZ.astype(np.uint8)

@@ -1,0 +1,188 @@
+"""Find the brain in a DWI: a network for heads, the support itself for stripped volumes.
+
+Axis suffixes: X Y Z voxels (RAS+). A stripper returns a boolean mask on the volume's own
+grid and changes nothing. Whether the mask can be a brain is judged by `check_brain`.
+
+Source: deepbet (Fisch et al., 2024), weights inside its wheel. It was trained on T1-weighted
+heads; on DWI it was checked by eye, and its known failure is a volume that is no head at all,
+which `check_brain` refuses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from pirta.errors import BrainNotFoundError
+from pirta.imaging.volume import Volume
+from pirta.settings import PreprocessingSettings
+
+if TYPE_CHECKING:  # torch takes seconds to import and only deepbet needs it
+    from deepbet.bet import BrainExtraction
+
+BRAIN_RANGE_ML = (300.0, 2500.0)
+"""Below: a few slices, or no brain; above: the head, not the brain."""
+
+MIN_ZERO_SHARE = 0.3
+MIN_ONE_PIECE_SHARE = 0.9
+MIN_RIM_SIGNAL = 0.4
+RIM_MM = 6.0
+
+_REMEDY = (
+    "Look at the DWI in a viewer: it has to show a head, or a brain stripped with its "
+    "background exactly 0; set preprocessing.stripper where the detection is wrong."
+)
+
+
+class Stripper(Protocol):
+    """Finds the brain in a DWI."""
+
+    def strip(self, dwi: Volume) -> NDArray[np.bool_]:
+        """Return the brain's mask on the volume's grid.
+
+        Raises:
+            BrainNotFoundError: nothing in it looks like a brain.
+        """
+
+    def method(self, dwi: Volume) -> str:
+        """Return the name of what `strip` uses for this volume."""
+
+
+class DeepbetStripper:
+    """deepbet in this process, on one thread; the weights are loaded once an object."""
+
+    def __init__(self) -> None:
+        from deepbet.bet import BrainExtraction
+
+        self._network: BrainExtraction = BrainExtraction(no_gpu=True)
+
+    def strip(self, dwi: Volume) -> NDArray[np.bool_]:
+        """Return the largest connected piece of the network's mask, holes filled."""
+        import torch
+
+        num_threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            found_XYZ = self._network.run_model(dwi.data_XYZ.copy()) > 0.5
+            if not found_XYZ.any():
+                raise _no_brain()
+            mask_XYZ = self._network.postprocess(found_XYZ)
+        except (AssertionError, ValueError):
+            # Its bounding-box network found no foreground (an assert, or an argmax of nothing).
+            raise _no_brain() from None
+        finally:
+            torch.set_num_threads(num_threads)
+        return np.asarray(mask_XYZ, dtype=np.bool_)
+
+    def method(self, dwi: Volume) -> str:
+        """Return "deepbet"."""
+        del dwi
+        return "deepbet"
+
+
+class AlreadyStrippedStripper:
+    """For volumes whose background is exactly zero: the brain is what is left."""
+
+    def strip(self, dwi: Volume) -> NDArray[np.bool_]:
+        """Return the largest connected piece of the nonzero voxels, holes filled."""
+        if not dwi.data_XYZ.any():
+            raise _no_brain()
+        return _largest_piece(np.asarray(ndimage.binary_fill_holes(dwi.data_XYZ != 0)))
+
+    def method(self, dwi: Volume) -> str:
+        """Return "already-stripped"."""
+        del dwi
+        return "already-stripped"
+
+
+class AutoStripper:
+    """Takes a stripped volume as it is, and loads deepbet when the first head comes."""
+
+    def __init__(self) -> None:
+        self._stripped = AlreadyStrippedStripper()
+        self._deepbet: DeepbetStripper | None = None
+
+    def strip(self, dwi: Volume) -> NDArray[np.bool_]:
+        """Return the brain's mask, by the method that `method` names."""
+        return self._choose(dwi).strip(dwi)
+
+    def method(self, dwi: Volume) -> str:
+        """Return "already-stripped" or "deepbet"."""
+        return "already-stripped" if is_stripped(dwi) else "deepbet"
+
+    def _choose(self, dwi: Volume) -> Stripper:
+        if is_stripped(dwi):
+            return self._stripped
+        if self._deepbet is None:
+            self._deepbet = DeepbetStripper()
+        return self._deepbet
+
+
+def make_stripper(settings: PreprocessingSettings) -> Stripper:
+    """Return the stripper that the settings name."""
+    if settings.stripper == "deepbet":
+        return DeepbetStripper()
+    if settings.stripper == "already-stripped":
+        return AlreadyStrippedStripper()
+    return AutoStripper()
+
+
+def is_stripped(dwi: Volume) -> bool:
+    """Say whether someone has taken the skull away already.
+
+    A background of exact zeros is not enough: some scanners blank the air around a head. The
+    rest must be one solid piece of a brain's size, and its outermost millimetres must shine
+    like cortex, where a head's are dark fat and bone.
+    """
+    support_XYZ = dwi.data_XYZ != 0
+    if 1 - support_XYZ.mean() < MIN_ZERO_SHARE or not support_XYZ.any():
+        return False
+    piece_XYZ = _largest_piece(np.asarray(ndimage.binary_fill_holes(support_XYZ)))
+    if not BRAIN_RANGE_ML[0] <= piece_XYZ.sum() * dwi.voxel_ml <= BRAIN_RANGE_ML[1]:
+        return False
+    if (support_XYZ & piece_XYZ).sum() < MIN_ONE_PIECE_SHARE * support_XYZ.sum():
+        return False
+    return _rim_signal(dwi, piece_XYZ) >= MIN_RIM_SIGNAL
+
+
+def check_brain(mask_XYZ: NDArray[np.bool_], volume: Volume) -> float:
+    """Return the brain's volume in ml.
+
+    Raises:
+        BrainNotFoundError: it is outside what a brain, or most of one, can have.
+    """
+    brain_ml = float(mask_XYZ.sum()) * volume.voxel_ml
+    low, high = BRAIN_RANGE_ML
+    if not low <= brain_ml <= high:
+        raise BrainNotFoundError(
+            f"What was found as the brain has {brain_ml:.0f} ml; {low:.0f} to {high:.0f} ml is "
+            "possible.",
+            remedy=_REMEDY,
+        )
+    return brain_ml
+
+
+def _rim_signal(dwi: Volume, piece_XYZ: NDArray[np.bool_]) -> float:
+    """Return the median signal of the outer rim over that of the inside."""
+    depth_mm = ndimage.distance_transform_edt(piece_XYZ, sampling=dwi.spacing_mm)
+    rim_XYZ = piece_XYZ & (depth_mm <= RIM_MM)
+    core_XYZ = piece_XYZ & (depth_mm > RIM_MM)
+    if not core_XYZ.any():
+        return 0.0
+    inside = float(np.median(dwi.data_XYZ[core_XYZ]))
+    return float(np.median(dwi.data_XYZ[rim_XYZ])) / inside if inside > 0 else 0.0
+
+
+def _largest_piece(mask_XYZ: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    pieces_XYZ, _ = ndimage.label(mask_XYZ)
+    sizes = np.bincount(pieces_XYZ.ravel())
+    sizes[0] = 0
+    largest_XYZ: NDArray[np.bool_] = pieces_XYZ == int(sizes.argmax())
+    return largest_XYZ
+
+
+def _no_brain() -> BrainNotFoundError:
+    return BrainNotFoundError("No brain was found in the DWI.", remedy=_REMEDY)
