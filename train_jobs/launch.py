@@ -1,0 +1,187 @@
+"""Start a training loop on Ray Train, or go on with it where it was killed.
+
+Every job goes through `launch`: workers, restarts, checkpoints and resume are the same on two
+cores and on a GPU cluster, only the numbers differ. The loop is a plain module-level function
+of a dict; it reads its last checkpoint with `ray.train.get_checkpoint()`, and reports new ones
+with `ray.train.report`, every rank equally often.
+
+A run lives in `run_dir`: `run.json` (its settings), `progress.jsonl`, and Ray's own folder
+`<name>/` with the checkpoints. A folder holds one run: other settings are refused, and nothing
+is ever deleted but checkpoints older than the last `num_to_keep` of this run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pirta.errors import TrainingError
+from train_jobs.progress import ProgressFollower
+
+if TYPE_CHECKING:
+    from ray.train import Result
+
+RUN_NAME = "run.json"
+SNAPSHOT_NAME = "checkpoint_manager_snapshot.json"
+
+TrainLoop = Callable[[dict[str, Any]], Any]
+
+
+def launch(
+    train_loop: TrainLoop,
+    config: dict[str, Any],
+    *,
+    run_dir: Path,
+    name: str,
+    num_workers: int | tuple[int, int],
+    use_gpu: bool,
+    resume: bool,
+    cpus_per_worker: int = 1,
+    num_to_keep: int = 2,
+    max_failures: int = 3,
+    show: Callable[[str], None] | None = None,
+) -> Result:
+    """Run `train_loop(config)` on every worker until it ends, and return Ray Train's result.
+
+    A worker that dies is replaced, at most `max_failures` times, and goes on from the last
+    complete checkpoint. When the driver died, the same call with `resume=True` does the same.
+
+    Args:
+        config: what the loop gets, JSON values only: it is what tells two runs apart.
+        num_workers: a number, or (fewest, most) for an elastic run.
+        resume: go on where the folder holds this run already; without it, that is an error.
+        show: gets a line of progress at a time; standard error where None.
+
+    Raises:
+        TrainingError: the folder holds another run, or holds this one and `resume` is off, or
+            training failed for good.
+    """
+    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.v2.api.exceptions import TrainingFailedError
+
+    claim_run_dir(run_dir, config, name=name, resume=resume)
+    with _ray_started(), ProgressFollower(run_dir, show or _show_on_stderr):
+        trainer = TorchTrainer(
+            train_loop,
+            train_loop_config=config,
+            torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
+            scaling_config=ScalingConfig(
+                num_workers=num_workers,
+                use_gpu=use_gpu,
+                resources_per_worker={"CPU": cpus_per_worker, **({"GPU": 1} if use_gpu else {})},
+            ),
+            run_config=RunConfig(
+                name=name,
+                storage_path=str(run_dir.resolve()),
+                failure_config=FailureConfig(max_failures=max_failures),
+                checkpoint_config=CheckpointConfig(num_to_keep=num_to_keep),
+                worker_runtime_env={"env_vars": {"PYTHONPATH": _source_roots()}},
+            ),
+        )
+        try:
+            return trainer.fit()
+        except TrainingFailedError as error:
+            raise TrainingError(
+                f"Training '{name}' in {run_dir} failed: {_last_line(error)}",
+                remedy="Correct the cause and run the same command: it resumes.",
+            ) from error
+
+
+def claim_run_dir(run_dir: Path, config: Mapping[str, Any], *, name: str, resume: bool) -> None:
+    """Make the run's folder and its `run.json`, or check that it holds the same run.
+
+    Raises:
+        TrainingError: see `launch`.
+    """
+    path = run_dir / RUN_NAME
+    content = {"name": name, "config": json.loads(json.dumps(config))}
+    if path.is_file():
+        known = json.loads(path.read_text(encoding="utf-8"))
+        if known != content:
+            raise TrainingError(
+                f"{run_dir} holds another run ({_difference(known, content)}).",
+                remedy="Name another --out folder, or repeat the command that began this one.",
+            )
+        if not resume:
+            raise TrainingError(
+                f"{run_dir} holds this run already.",
+                remedy="Allow it to resume, or name another --out folder.",
+            )
+        _check_snapshot(run_dir / name / SNAPSHOT_NAME)
+        return
+    run_dir.mkdir(parents=True, exist_ok=True)
+    temporary = run_dir / f".{RUN_NAME}.{os.getpid()}"
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def _check_snapshot(path: Path) -> None:
+    """Ray writes its list of checkpoints in place: a kill in that instant leaves half a file."""
+    if not path.exists():
+        return
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise TrainingError(
+            f"Ray's list of checkpoints {path} is cut short.",
+            remedy="Remove that file and repeat the command: training starts again from step 0.",
+        ) from None
+
+
+@contextmanager
+def _ray_started() -> Iterator[None]:
+    """Use the Ray that runs (RAY_ADDRESS, or this process's own), else start one and end it."""
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(address="auto", log_to_driver=False, logging_level="WARNING")
+    else:
+        # Logical CPUs: the controller and the workers need room even on a two-core machine.
+        ray.init(
+            address="local",
+            num_cpus=max(4, os.cpu_count() or 1),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="WARNING",
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _source_roots() -> str:
+    """Where this project's packages lie, for workers that start without an installed copy."""
+    import pirta
+
+    assert pirta.__file__ is not None
+    roots = [Path(pirta.__file__).parents[1], Path(__file__).parents[1]]
+    known = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    return os.pathsep.join(dict.fromkeys([*(str(root) for root in roots), *known]))
+
+
+def _difference(known: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    if known.get("name") != asked["name"]:
+        return f"'{known.get('name')}', asked for '{asked['name']}'"
+    before, now = known.get("config", {}), asked["config"]
+    fields = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+    return f"other settings: {', '.join(fields)}"
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def _show_on_stderr(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
