@@ -11,7 +11,7 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -112,6 +112,20 @@ class ScalingSettings(_Frozen):
     retriever: ReplicaSettings = ReplicaSettings(max_ongoing_requests=32)
     writer: ReplicaSettings = ReplicaSettings(max_ongoing_requests=32)
     engine: ReplicaSettings = ReplicaSettings(max_ongoing_requests=32)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_the_other_defaults(cls, values: object) -> object:
+        """Let a block that sets one field keep this deployment's other defaults."""
+        if not isinstance(values, dict):
+            return values
+        fields = cls.model_fields
+        return {
+            name: {**fields[name].default.model_dump(), **value}
+            if name in fields and isinstance(value, dict)
+            else value
+            for name, value in values.items()
+        }
 
 
 class GatewaySettings(_Frozen):

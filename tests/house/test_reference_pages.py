@@ -12,9 +12,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
+
 from pirta import errors
 from pirta.settings import Settings
-from pydantic import BaseModel
 
 ROOT = Path(__file__).resolve().parents[2]
 SHELL_BLOCK = re.compile(r"```(?:bash|sh|shell|console)\n(.*?)```", re.DOTALL)
@@ -119,6 +120,7 @@ def test_every_pirta_command_that_the_docs_show_exists() -> None:
     if not shown:
         pytest.skip("the documents show no pirta command yet")
     import typer
+
     from pirta_cli.main import app
 
     top: Any = typer.main.get_command(app)
