@@ -1,0 +1,57 @@
+"""A writer's folder on disk: its tokenizer, and clearing it before it is written anew.
+
+The formats are those that transformers, PEFT and vLLM read. The manifest beside them is
+`pirta.models.checkpoint`'s.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerFast
+
+from pirta.errors import TrainingError
+from pirta.models.checkpoint import MANIFEST_NAME
+
+
+def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write the tokenizer with its chat template inside `tokenizer_config.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save_pretrained(folder, save_jinja_files=False)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Return the tokenizer of a folder, without asking any hub."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def clear_folder(folder: Path) -> None:
+    """Make an empty folder, removing an earlier checkpoint there and nothing else.
+
+    Raises:
+        TrainingError: the folder holds something that is not a checkpoint.
+    """
+    if folder.is_dir() and any(folder.iterdir()):
+        if not (folder / MANIFEST_NAME).is_file():
+            raise TrainingError(
+                f"{folder} is not empty and holds no checkpoint.",
+                remedy="Name another --to folder, or empty this one.",
+            )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object from a file."""
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON object for people to read."""
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
