@@ -13,6 +13,7 @@ is ever deleted but checkpoints older than the last `num_to_keep` of this run.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -61,9 +62,11 @@ def launch(
         TrainingError: the folder holds another run, or holds this one and `resume` is off, or
             training failed for good.
     """
-    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
+    # `ray.train` exports these too, but there type checkers see the first version's signatures.
+    from ray.train.torch import TorchConfig
+    from ray.train.v2.api.config import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.v2.api.exceptions import TrainingFailedError
+    from ray.train.v2.torch.torch_trainer import TorchTrainer
 
     claim_run_dir(run_dir, config, name=name, resume=resume)
     with _ray_started(), ProgressFollower(run_dir, show or _show_on_stderr):
@@ -143,7 +146,7 @@ def _ray_started() -> Iterator[None]:
         yield
         return
     if os.environ.get("RAY_ADDRESS"):
-        ray.init(address="auto", log_to_driver=False, logging_level="WARNING")
+        ray.init(address="auto", log_to_driver=False, logging_level=logging.WARNING)
     else:
         # Logical CPUs: the controller and the workers need room even on a two-core machine.
         ray.init(
@@ -151,7 +154,7 @@ def _ray_started() -> Iterator[None]:
             num_cpus=max(4, os.cpu_count() or 1),
             include_dashboard=False,
             log_to_driver=False,
-            logging_level="WARNING",
+            logging_level=logging.WARNING,
         )
     try:
         yield
