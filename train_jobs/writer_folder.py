@@ -1,4 +1,4 @@
-"""A writer's folder on disk: its tokenizer, and clearing it before it is written anew.
+"""A writer's folder on disk: its tokenizer, its hash, and clearing it before it is written anew.
 
 The formats are those that transformers, PEFT and vLLM read. The manifest beside them is
 `pirta.models.checkpoint`'s.
@@ -6,6 +6,7 @@ The formats are those that transformers, PEFT and vLLM read. The manifest beside
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerFast
 
 from pirta.errors import TrainingError
-from pirta.models.checkpoint import MANIFEST_NAME
+from pirta.models.checkpoint import MANIFEST_NAME, file_sha256, verify_manifest
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
@@ -44,6 +45,20 @@ def clear_folder(folder: Path) -> None:
             )
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def base_sha256(folder: Path) -> str:
+    """Return the hash of a base model: its manifest's, or that of its weights' bytes.
+
+    Raises:
+        CheckpointError: there is a manifest, and the files differ from it.
+    """
+    if (folder / MANIFEST_NAME).is_file():
+        return verify_manifest(folder, kind="writer_base").sha256
+    digest = hashlib.sha256()
+    for path in sorted([folder / "config.json", *folder.glob("*.safetensors")]):
+        digest.update(f"{path.name}:{file_sha256(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:

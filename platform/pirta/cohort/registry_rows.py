@@ -40,7 +40,7 @@ _UNSIDED: dict[Territory, tuple[str, ...]] = {
     Territory.DEEP_GRAY: ("Dysarthria", "Gait disturbance", "Clumsy hand"),
     Territory.POSTERIOR: ("Dizziness", "Vertigo", "Gait disturbance", "Diplopia", "Nausea"),
 }
-_OF_LEFT_ANTERIOR = ("Aphasia", "Aphasia, Right side weakness", "Global aphasia")
+_OF_LEFT_ANTERIOR = ("Aphasia", "Aphasia, Right side weakness")
 _OF_RIGHT_ANTERIOR = ("Left neglect", "Left neglect, Left side weakness")
 _OF_BOTH_SIDES = ("Altered Mentality", "Quadriparesis", "Stupor")
 _OF_NORMAL = (
@@ -60,9 +60,9 @@ _OF_NORMAL = (
 _NIHSS_RANGE: dict[InfarctType, tuple[int, int]] = {
     InfarctType.LARGE_VASCULAR: (8, 28),
     InfarctType.WEDGE_VASCULAR: (2, 14),
-    InfarctType.SMALL_LACUNE: (0, 6),
+    InfarctType.SMALL_LACUNE: (1, 6),
     InfarctType.SMALL_STRIATO_CAPSULAR: (1, 10),
-    InfarctType.SMALL: (0, 4),
+    InfarctType.SMALL: (1, 4),
 }
 
 # Condition, then its share among stroke patients and among those without a stroke.

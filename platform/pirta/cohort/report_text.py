@@ -12,7 +12,7 @@ import numpy as np
 
 from pirta.contracts.finding import Finding, InfarctType, Laterality, LesionClass, Territory
 
-# Structures that a lesion of one vessel's field, or a branch of it, may involve together.
+# What a lesion of a whole vessel's field involves together.
 _LARGE_SITES: dict[Territory, tuple[str, ...]] = {
     Territory.ANTERIOR: (
         "MCA territory including frontal, insular and temporal cortices",
@@ -32,7 +32,8 @@ _LARGE_SITES: dict[Territory, tuple[str, ...]] = {
         "occipital lobe and posterior thalamus",
     ),
 }
-_FOCAL_SITES: dict[Territory, tuple[str, ...]] = {
+# Cortex, where a branch's wedge lies; deep nuclei have no wedge and take their own names.
+_SURFACE_SITES: dict[Territory, tuple[str, ...]] = {
     Territory.ANTERIOR: (
         "superior frontal gyrus",
         "precentral gyrus",
@@ -41,27 +42,27 @@ _FOCAL_SITES: dict[Territory, tuple[str, ...]] = {
         "postcentral gyrus",
         "insular cortex",
         "superior temporal gyrus",
-        "centrum semiovale",
-        "corona radiata",
     ),
-    Territory.DEEP_GRAY: (
-        "basal ganglia",
-        "putamen",
-        "thalamus",
-        "caudate head",
-        "globus pallidus",
-        "internal capsule posterior limb",
-    ),
+    Territory.DEEP_GRAY: ("basal ganglia", "putamen", "thalamus", "caudate head"),
     Territory.POSTERIOR: (
         "inferior cerebellum",
         "superior cerebellum",
         "occipital lobe",
         "lingual gyrus",
-        "paramedian pons",
-        "lateral medulla",
-        "midbrain",
         "medial temporal lobe",
     ),
+}
+# Where perforating arteries end, and lacunes lie.
+_PERFORATOR_SITES: dict[Territory, tuple[str, ...]] = {
+    Territory.ANTERIOR: ("centrum semiovale", "corona radiata"),
+    Territory.DEEP_GRAY: (
+        "basal ganglia",
+        "putamen",
+        "thalamus",
+        "globus pallidus",
+        "internal capsule posterior limb",
+    ),
+    Territory.POSTERIOR: ("paramedian pons", "lateral medulla", "midbrain"),
 }
 _STRIATO_CAPSULAR_SITES = (
     "striato-capsular area",
@@ -71,9 +72,9 @@ _STRIATO_CAPSULAR_SITES = (
 )
 
 _SIDE_WORDS: dict[Laterality, tuple[str, ...]] = {
-    Laterality.LEFT: ("Lt.", "left", "Left"),
-    Laterality.RIGHT: ("Rt.", "right", "Right"),
-    Laterality.BILATERAL: ("both", "bilateral", "Bilateral"),
+    Laterality.LEFT: ("Lt.", "left"),
+    Laterality.RIGHT: ("Rt.", "right"),
+    Laterality.BILATERAL: ("both", "bilateral"),
 }
 _EXTENT: dict[InfarctType, tuple[str, ...]] = {
     InfarctType.LARGE_VASCULAR: ("Large", "Extensive", "Large territorial"),
@@ -163,29 +164,39 @@ def _opening(rng: np.random.Generator, finding: Finding) -> str:
     return _pick(rng, _OPENINGS).format(
         extent=_pick(rng, _EXTENT[finding.infarct_type]),
         brightness=_pick(rng, _BRIGHTNESS[finding.lesion_class]),
-        site=_sites(rng, finding, at_most=2),
+        site=_sites(rng, finding),
     )
 
 
 def _further_lesions(rng: np.random.Generator, finding: Finding) -> str:
-    site = _sided(rng, finding, _pick(rng, _FOCAL_SITES[finding.territory]))
-    first = _pick(rng, ("Additional tiny", "Another small", "Multifocal tiny", "Scattered tiny"))
+    site = _sided(rng, finding, _pick(rng, _SURFACE_SITES[finding.territory]))
+    first = _pick(rng, ("Additional tiny", "A few small", "Multifocal tiny", "Scattered tiny"))
     return f"{first} diffusion restricted lesions in {site}"
 
 
-def _sites(rng: np.random.Generator, finding: Finding, *, at_most: int) -> str:
-    """One or more structures of the territory, each with its side, as "a and b"."""
-    if finding.infarct_type is InfarctType.LARGE_VASCULAR:
-        names, at_most = _LARGE_SITES[finding.territory], 1
-    elif finding.infarct_type is InfarctType.SMALL_STRIATO_CAPSULAR and (
-        finding.territory is Territory.DEEP_GRAY
-    ):
-        names, at_most = _STRIATO_CAPSULAR_SITES, 1
-    else:
-        names = _FOCAL_SITES[finding.territory]
-    count = 1 + int(rng.random() < 0.35) if at_most > 1 else 1
+def _sites(rng: np.random.Generator, finding: Finding) -> str:
+    """One or two structures of the territory, each with its side, as "a and b"."""
+    names = _names(finding)
+    count = 2 if finding.infarct_type is InfarctType.WEDGE_VASCULAR and rng.random() < 0.4 else 1
     chosen = [names[i] for i in rng.permutation(len(names))[:count]]
     return " and ".join(_sided(rng, finding, name) for name in chosen)
+
+
+def _names(finding: Finding) -> tuple[str, ...]:
+    """The structures that this type of infarct may lie in."""
+    territory = finding.territory
+    match finding.infarct_type:
+        case InfarctType.LARGE_VASCULAR:
+            return _LARGE_SITES[territory]
+        case InfarctType.WEDGE_VASCULAR:
+            return _SURFACE_SITES[territory]
+        case InfarctType.SMALL_LACUNE:
+            return _PERFORATOR_SITES[territory]
+        case InfarctType.SMALL_STRIATO_CAPSULAR:
+            deep = territory is Territory.DEEP_GRAY
+            return _STRIATO_CAPSULAR_SITES if deep else _PERFORATOR_SITES[territory]
+        case InfarctType.SMALL:
+            return _SURFACE_SITES[territory] + _PERFORATOR_SITES[territory]
 
 
 def _sided(rng: np.random.Generator, finding: Finding, site: str) -> str:

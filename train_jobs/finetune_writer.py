@@ -1,0 +1,214 @@
+"""Fine-tune the writer with LoRA: `python -m train_jobs.finetune_writer --run demo`.
+
+Learns the answer to prompts of the paper's Table 3, with the loss on the answer alone. `demo`
+draws its prompts from a seed; `paper` takes Llama-3-8B-Instruct and a file of prompts made from
+verified cases (`--prompts`, one JSON object a line: `registry`, `neighbours`, `truth`; see
+`writer_prompts`). The result is an adapter folder that PEFT and vLLM load, with a manifest that
+names the base it belongs to.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pirta.errors import TrainingError
+from pirta.models.checkpoint import CheckpointManifest, write_manifest
+from pirta.settings import SHIPPED_WEIGHTS
+from train_jobs.launch import launch
+from train_jobs.writer_corpus import WriterExample, writer_example
+from train_jobs.writer_folder import (
+    base_sha256,
+    clear_folder,
+    load_tokenizer,
+    read_json,
+    write_json,
+)
+from train_jobs.writer_loop import load_weights, run_loop
+from train_jobs.writer_presets import ADAPTER_RUNS, LORA_TARGETS, AdapterRun, named_run
+from train_jobs.writer_prompts import examples_sha256, read_examples
+from train_jobs.writer_scores import baseline_scores, scores, write_answers
+from train_jobs.writer_tokens import token_row
+
+JOB = "writer_adapter"
+CONFIG_NAME = "adapter_config.json"
+
+
+def main() -> None:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(description="Fine-tune the report writer with LoRA.")
+    parser.add_argument("--run", default="demo", help=f"one of {', '.join(ADAPTER_RUNS)}")
+    parser.add_argument("--base", type=Path, help="the base model's folder (default: shipped)")
+    parser.add_argument("--prompts", type=Path, help="JSON lines of real prompts (default: drawn)")
+    parser.add_argument(
+        "--out", type=Path, help="the run's folder (default runs/writer_adapter-RUN)"
+    )
+    parser.add_argument("--to", type=Path, help="where the adapter goes (default OUT/adapter)")
+    asked = parser.parse_args()
+    run = named_run(ADAPTER_RUNS, asked.run)
+    out = asked.out or Path("runs") / f"{JOB}-{run.name}"
+    finetune(
+        run,
+        base=asked.base or SHIPPED_WEIGHTS / "writer_base",
+        run_dir=out,
+        to=asked.to or out / "adapter",
+        prompts=asked.prompts,
+    )
+
+
+def finetune(
+    run: AdapterRun,
+    *,
+    base: Path,
+    run_dir: Path,
+    to: Path,
+    prompts: Path | None = None,
+    resume: bool = True,
+) -> CheckpointManifest:
+    """Train an adapter as `run` says and write it to `to`.
+
+    Raises:
+        TrainingError: the base or the prompts are missing; or see `launch`.
+    """
+    if not (base / "config.json").is_file():
+        raise TrainingError(
+            f"There is no base model in {base}.",
+            remedy="Train one with `python -m train_jobs.train_writer_base`, or name its folder "
+            "with --base.",
+        )
+    base_hash = base_sha256(base)
+    result = launch(
+        train_loop,
+        {
+            "run": run.model_dump(mode="json"),
+            "run_dir": str(run_dir.resolve()),
+            "base": str(base.resolve()),
+            "base_sha256": base_hash,
+            "prompts": None if prompts is None else str(prompts.resolve()),
+        },
+        run_dir=run_dir,
+        name=JOB,
+        num_workers=run.loop.num_workers,
+        use_gpu=run.loop.use_gpu,
+        resume=resume,
+        cpus_per_worker=run.loop.num_threads,
+    )
+    model = build_model(run, base)
+    assert result.checkpoint is not None
+    with result.checkpoint.as_directory() as folder:
+        load_weights(model, Path(folder))
+    return export_adapter(model, run, base, to, prompts=prompts, base_hash=base_hash)
+
+
+def train_loop(config: dict[str, Any]) -> None:
+    """Train on one Ray Train worker."""
+    run = AdapterRun.model_validate(config["run"])
+    base = Path(config["base"])
+    prompts = None if config["prompts"] is None else Path(config["prompts"])
+    tokenizer = load_tokenizer(base)
+    examples, _ = training_examples(run, prompts)
+    rows = [token_row(tokenizer, example.chat) for example in examples]
+    run_loop(
+        build_model(run, base),
+        rows,
+        run.loop,
+        pad_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0,
+        run_dir=Path(config["run_dir"]),
+    )
+
+
+def training_examples(
+    run: AdapterRun, prompts: Path | None
+) -> tuple[list[WriterExample], list[WriterExample]]:
+    """Return the examples to learn and those held out, the same each time.
+
+    Of a file of real prompts the last `num_held_out` lines, at most a fifth, are held out: the
+    file has to be in an order that keeps a patient's cases together.
+    """
+    if prompts is not None:
+        examples = read_examples(prompts)
+        kept = max(1, min(run.num_held_out, len(examples) // 5))
+        return examples[:-kept], examples[-kept:]
+    learned = np.random.default_rng((run.loop.seed, 3))
+    held_out = np.random.default_rng((run.loop.seed, 4))
+    return (
+        [writer_example(learned) for _ in range(run.num_examples)],
+        [writer_example(held_out) for _ in range(run.num_held_out)],
+    )
+
+
+def build_model(run: AdapterRun, base: Path) -> Any:
+    """Return the frozen base with fresh LoRA layers drawn from the run's seed."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(
+        base,
+        local_files_only=True,
+        dtype=torch.bfloat16 if run.loop.use_gpu else torch.float32,
+        use_safetensors=True,
+    )
+    torch.manual_seed(run.loop.seed)
+    return get_peft_model(
+        model,
+        LoraConfig(
+            r=run.lora_rank,
+            lora_alpha=run.lora_alpha,
+            lora_dropout=run.lora_dropout,
+            target_modules=list(LORA_TARGETS),
+            task_type="CAUSAL_LM",
+        ),
+    )
+
+
+def export_adapter(
+    model: Any, run: AdapterRun, base: Path, to: Path, *, prompts: Path | None, base_hash: str
+) -> CheckpointManifest:
+    """Write the adapter with its manifest, measured with and without it on held-out prompts."""
+    clear_folder(to)
+    model.save_pretrained(to)
+    (to / "README.md").unlink(missing_ok=True)  # PEFT's model card, with the machine's path in it
+    config = read_json(to / CONFIG_NAME) | {
+        "base_model_name_or_path": run.base_name,
+        "target_modules": sorted(LORA_TARGETS),  # PEFT keeps a set, whose order changes
+    }
+    write_json(to / CONFIG_NAME, config)
+    learned, held_out = training_examples(run, prompts)
+    return write_manifest(
+        to,
+        kind=JOB,
+        config=config | {"base_sha256": base_hash},
+        run=run.model_dump(mode="json"),
+        data_sha256=examples_sha256(learned),
+        preprocessing_fingerprint=None,
+        metrics=held_out_metrics(model.eval(), load_tokenizer(base), run, held_out),
+        command=f"python -m train_jobs.finetune_writer --run {run.name}",
+    )
+
+
+def held_out_metrics(
+    model: Any, tokenizer: Any, run: AdapterRun, held_out: list[WriterExample]
+) -> dict[str, float]:
+    """Return scores on held-out prompts, the same without the adapter, and two baselines."""
+    users = [str(example.chat.user) for example in held_out]
+    with_adapter = scores(held_out, write_answers(model, tokenizer, users))
+    with model.disable_adapter():
+        without = scores(held_out, write_answers(model, tokenizer, users))
+    rng = np.random.default_rng((run.loop.seed, 5))
+    poisoned = [writer_example(rng, poisoned=True) for _ in range(run.num_held_out)]
+    answers = write_answers(model, tokenizer, [str(example.chat.user) for example in poisoned])
+    return {
+        **with_adapter,
+        **{f"{name}_without_adapter": value for name, value in without.items()},
+        **baseline_scores(held_out),
+        "poisoned_one_of_five_equals_truth": scores(poisoned, answers)["equals_truth"],
+        "num_held_out": float(len(held_out)),
+    }
+
+
+if __name__ == "__main__":
+    main()
