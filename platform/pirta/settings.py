@@ -36,7 +36,7 @@ class PreprocessingSettings(_Frozen):
         description="auto: detect a stripped volume by its exact-zero background, else deepbet.",
     )
     n4_shrink: int = Field(
-        default=2, ge=1, le=8, description="Further in-plane shrink of the 2x2x4 mm grid for N4."
+        default=4, ge=1, le=8, description="Further in-plane shrink of the 2x2x4 mm grid for N4."
     )
     n4_iterations: tuple[int, ...] = Field(
         default=(50, 50, 50), description="N4 iterations a fitting level."
