@@ -104,13 +104,8 @@ def _unsupported_sentence(evidence: Sequence[RetrievedCase], finding: Finding | 
 
 
 def _of_preparation(facts: Mapping[str, float | str | bool]) -> list[str]:
-    """Texts under the names `warning…`; several in one value are parted by "; "."""
-    texts = [
-        value
-        for name, value in sorted(facts.items())
-        if name.startswith("warning") and isinstance(value, str)
-    ]
-    return [part.strip() for text in texts for part in text.split("; ") if part.strip()]
+    """The preparer's own sentences: those under `warnings`, one a line."""
+    return [line.strip() for line in str(facts.get("warnings", "")).splitlines() if line.strip()]
 
 
 def spoken(label: Label) -> str:

@@ -1,0 +1,182 @@
+"""The whole of a report over plain objects: the parts, the checks, the warnings."""
+
+from __future__ import annotations
+
+import pytest
+
+from pirta.contracts.finding import Label
+from pirta.contracts.report import Report
+from pirta.contracts.study import StudyFiles
+from pirta.errors import FingerprintError, NoNeighboursError, ReleaseError, WriterOutputError
+from pirta.reporting.answer import answer_text
+from pirta.reporting.study_report import STAGES, StageListener, report_study
+from tests.unit.reporting.examples import (
+    ANTERIOR,
+    DEEP,
+    HASH,
+    REGISTRY,
+    STUDY,
+    Parts,
+    cases,
+    release,
+)
+
+
+async def report(
+    parts: Parts,
+    *,
+    study: StudyFiles = STUDY,
+    on_stage: StageListener | None = None,
+    **changes: object,
+) -> Report:
+    return await report_study(
+        study,
+        release=release(**changes),
+        settings_sha256=HASH,
+        top_k=5,
+        preparer=parts,
+        encoder=parts,
+        retriever=parts,
+        writer=parts,
+        on_stage=on_stage,
+    )
+
+
+async def test_a_report_has_the_papers_five_parts_and_its_evidence() -> None:
+    parts = Parts()
+    made = await report(parts)
+    assert made.study_id == "study-1"
+    assert made.clinical_presentation == "A 75-year-old Female patient with Altered Mentality."
+    assert made.nihss == "32.0"
+    assert made.past_medical_history == "HTN, Afib"
+    assert made.findings == ANTERIOR.sentence()
+    assert made.impression == "Acute infarction"
+    assert made.finding == ANTERIOR
+    assert made.evidence == tuple(parts.evidence)
+    assert made.encoder_label is Label.ANTERIOR
+    assert made.encoder_probability == pytest.approx(0.7)
+    assert made.warnings == ()
+    assert "Not for diagnosis" in made.disclaimer
+    assert Report.model_validate_json(made.model_dump_json()) == made
+
+
+async def test_provenance_is_the_releases() -> None:
+    made = await report(Parts())
+    known = release()
+    assert made.provenance.release_id == known.release_id
+    assert made.provenance.settings_sha256 == HASH
+    for name in ("index_sha256", "writer_base_sha256", "writer_adapter_sha256", "prompt_sha256"):
+        assert getattr(made.provenance, name) == getattr(known, name)
+    assert made.provenance.index_collection == known.collection
+
+
+async def test_the_search_goes_to_the_releases_collection_without_the_patients_own_cases() -> None:
+    parts = Parts()
+    await report(parts)
+    (request,) = parts.requests
+    assert request.collection == "cases_1"
+    assert request.top_k == 5
+    assert request.exclude_patient_id == "patient-1"
+
+
+async def test_a_normal_study_is_reported_as_normal() -> None:
+    parts = Parts(evidence=cases(*[None] * 5), text=answer_text(None), label=Label.NORMAL)
+    made = await report(parts)
+    assert made.finding is None
+    assert made.findings == "There is no diffusion restriction."
+    assert made.impression == "No acute infarction"
+    assert made.warnings == ()
+
+
+async def test_stages_are_told_in_order_as_they_end() -> None:
+    told: list[tuple[str, float]] = []
+    await report(Parts(), on_stage=lambda stage, seconds: told.append((stage, seconds)))
+    assert tuple(stage for stage, _ in told) == STAGES
+    assert all(seconds >= 0 for _, seconds in told)
+
+
+async def test_a_stage_that_failed_is_not_told() -> None:
+    told: list[str] = []
+    with pytest.raises(WriterOutputError):
+        await report(Parts(text="well"), on_stage=lambda stage, _: told.append(stage))
+    assert told == ["prepare", "encode", "retrieve"]
+
+
+async def test_a_study_prepared_otherwise_is_refused_before_it_is_encoded() -> None:
+    parts = Parts(fingerprint="0" * 64)
+    with pytest.raises(FingerprintError, match="000000000000"):
+        await report(parts)
+    assert parts.requests == []
+
+
+async def test_another_encoder_than_the_releases_is_refused_before_the_search() -> None:
+    parts = Parts(encoder_sha256="0" * 64)
+    with pytest.raises(ReleaseError, match="encoder at work is 000000000000"):
+        await report(parts)
+    assert parts.requests == []
+
+
+async def test_a_release_of_another_prompt_is_refused() -> None:
+    with pytest.raises(ReleaseError, match="prompt"):
+        await report(Parts(), prompt_sha256="0" * 64)
+
+
+async def test_no_neighbours_is_an_error_and_the_writer_is_not_asked() -> None:
+    parts = Parts(evidence=())
+    with pytest.raises(NoNeighboursError, match="cases_1"):
+        await report(parts)
+    assert parts.prompts == []
+
+
+async def test_a_contradicting_answer_gives_no_report() -> None:
+    text = answer_text(None).replace("No acute", "Acute")
+    with pytest.raises(WriterOutputError, match="contradicts"):
+        await report(Parts(text=text))
+
+
+async def test_low_similarity_is_a_warning() -> None:
+    made = await report(Parts(evidence=cases(*[ANTERIOR] * 5, top=0.46)))
+    assert any("Low similarity" in warning and "0.46" in warning for warning in made.warnings)
+
+
+async def test_disagreeing_neighbours_are_a_warning_with_their_counts() -> None:
+    made = await report(Parts(evidence=cases(ANTERIOR, DEEP, ANTERIOR, ANTERIOR, None)))
+    assert "The similar cases disagree: 3 anterior, 1 deep gray, 1 normal." in made.warnings
+
+
+@pytest.mark.parametrize(
+    ("label", "written", "part"),
+    [
+        (Label.DEEP_GRAY, ANTERIOR, "The findings say anterior, but the image classifier"),
+        (Label.DEEP_GRAY, DEEP, "but most similar cases are anterior"),
+        (Label.NORMAL, DEEP, "but most similar cases are anterior and the image classifier"),
+    ],
+)
+async def test_parts_that_contradict_each_other_are_a_warning(
+    label: Label, written: object, part: str
+) -> None:
+    made = await report(Parts(label=label, text=answer_text(written)))  # type: ignore[arg-type]
+    assert any(part in warning for warning in made.warnings)
+
+
+async def test_a_sentence_that_no_case_supports_is_a_warning() -> None:
+    made = await report(Parts(text=answer_text(DEEP)))
+    assert "The findings sentence stands in none of the similar cases." in made.warnings
+
+
+async def test_fewer_cases_than_asked_for_is_a_warning() -> None:
+    made = await report(Parts(evidence=cases(ANTERIOR)))
+    assert "Only 1 of 5 similar cases were found." in made.warnings
+
+
+async def test_the_preparers_warnings_reach_the_reader() -> None:
+    facts: dict[str, float | str | bool] = {"warnings": "Thick slices.\nCropped.", "adc_unit": "x"}
+    made = await report(Parts(facts=facts))
+    assert made.warnings == ("Thick slices.", "Cropped.")
+
+
+async def test_a_study_without_a_registry_row_is_reported_with_unknown_parts() -> None:
+    made = await report(Parts(), study=StudyFiles("study-2", "site-a", b"", b""))
+    assert made.clinical_presentation == "A patient with unknown presentation."
+    assert made.nihss == "unknown"
+    assert REGISTRY.presentation not in made.model_dump_json()
