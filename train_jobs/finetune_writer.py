@@ -23,6 +23,7 @@ from train_jobs.launch import launch
 from train_jobs.writer_corpus import WriterExample, writer_example
 from train_jobs.writer_folder import (
     base_sha256,
+    check_target,
     clear_folder,
     load_tokenizer,
     read_json,
@@ -72,7 +73,9 @@ def finetune(
     """Train an adapter as `run` says and write it to `to`.
 
     Raises:
-        TrainingError: the base or the prompts are missing; or see `launch`.
+        TrainingError: the base or the prompts are missing, or `to` holds other things; or see
+            `launch`.
+        CheckpointError: the base differs from its manifest.
     """
     if not (base / "config.json").is_file():
         raise TrainingError(
@@ -80,6 +83,7 @@ def finetune(
             remedy="Train one with `python -m train_jobs.train_writer_base`, or name its folder "
             "with --base.",
         )
+    check_target(to)
     base_hash = base_sha256(base)
     result = launch(
         train_loop,
@@ -186,7 +190,8 @@ def export_adapter(
         data_sha256=examples_sha256(learned),
         preprocessing_fingerprint=None,
         metrics=held_out_metrics(model.eval(), load_tokenizer(base), run, held_out),
-        command=f"python -m train_jobs.finetune_writer --run {run.name}",
+        command=f"python -m train_jobs.finetune_writer --run {run.name}"
+        + ("" if prompts is None else f" --prompts {prompts.name}"),
     )
 
 

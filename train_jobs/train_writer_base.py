@@ -20,7 +20,7 @@ import torch
 from pirta.models.checkpoint import CheckpointManifest, write_manifest
 from train_jobs.launch import launch
 from train_jobs.writer_corpus import Chat, base_document, writer_example
-from train_jobs.writer_folder import clear_folder, load_tokenizer, save_tokenizer
+from train_jobs.writer_folder import check_target, clear_folder, load_tokenizer, save_tokenizer
 from train_jobs.writer_loop import load_weights, run_loop
 from train_jobs.writer_presets import BASE_RUNS, BaseRun, named_run
 from train_jobs.writer_scores import scores, write_answers
@@ -46,8 +46,9 @@ def train_base(run: BaseRun, *, run_dir: Path, to: Path, resume: bool = True) ->
     """Train a base as `run` says, going on where `run_dir` holds this run, and write it to `to`.
 
     Raises:
-        TrainingError: see `launch`.
+        TrainingError: `to` holds other things; or see `launch`.
     """
+    check_target(to)
     texts = [_text(document) for document in documents(run)]
     tokenizer_dir = run_dir / TOKENIZER_FOLDER
     if not tokenizer_dir.is_dir():

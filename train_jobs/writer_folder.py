@@ -31,20 +31,29 @@ def load_tokenizer(folder: Path) -> Any:
     return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
-def clear_folder(folder: Path) -> None:
-    """Make an empty folder, removing an earlier checkpoint there and nothing else.
+def check_target(folder: Path) -> None:
+    """Refuse a folder that must not be overwritten, before the work is done.
 
     Raises:
         TrainingError: the folder holds something that is not a checkpoint.
     """
-    if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / MANIFEST_NAME).is_file():
-            raise TrainingError(
-                f"{folder} is not empty and holds no checkpoint.",
-                remedy="Name another --to folder, or empty this one.",
-            )
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST_NAME).is_file():
+        raise TrainingError(
+            f"{folder} is not empty and holds no checkpoint.",
+            remedy="Name another --to folder, or empty this one.",
+        )
+
+
+def clear_folder(folder: Path) -> None:
+    """Make an empty folder, removing an earlier checkpoint there and nothing else.
+
+    Raises:
+        TrainingError: see `check_target`.
+    """
+    check_target(folder)
+    if folder.is_dir():
         shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True)
 
 
 def base_sha256(folder: Path) -> str:
