@@ -6,6 +6,8 @@ order on the prepared grid (RAS+, 2x2x4 mm).
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pirta.contracts.study import GRID_SHAPE
@@ -27,17 +29,17 @@ class EncoderConfig(BaseModel):
     volume_vox: tuple[int, int, int] = GRID_SHAPE
     patch_vox: tuple[int, int, int] = (16, 16, 8)
     stem_vox: tuple[tuple[int, int, int], tuple[int, int, int]] = ((4, 4, 2), (8, 8, 4))
-    stem_widths: tuple[int, int] = (64, 128)
-    hidden_size: int = Field(default=256, ge=8)
-    mlp_size: int = Field(default=768, ge=8)
-    num_layers: int = Field(default=6, ge=1)
-    num_heads: int = Field(default=8, ge=1)
+    stem_widths: tuple[int, int] = (32, 96)
+    hidden_size: int = Field(default=192, ge=8)
+    mlp_size: int = Field(default=512, ge=8)
+    num_layers: int = Field(default=4, ge=1)
+    num_heads: int = Field(default=6, ge=1)
     dimensions: int = Field(default=768, ge=1)
 
     @model_validator(mode="after")
     def _sides_divide(self) -> EncoderConfig:
         sides = (*self.stem_vox, self.patch_vox, self.volume_vox)
-        for small, large in zip(sides, sides[1:], strict=False):
+        for small, large in pairwise(sides):
             if any(b % a for a, b in zip(small, large, strict=True)):
                 raise ValueError(f"{large} voxels are not whole multiples of {small}")
         if self.hidden_size % self.num_heads:
@@ -68,11 +70,13 @@ class EncoderConfig(BaseModel):
 
 def paper() -> EncoderConfig:
     """Return a ViT-Base-sized encoder; the paper names the 768 dimensions and no more."""
-    return EncoderConfig(hidden_size=768, mlp_size=3072, num_layers=12, num_heads=12)
+    return EncoderConfig(
+        stem_widths=(64, 256), hidden_size=768, mlp_size=3072, num_layers=12, num_heads=12
+    )
 
 
 def demo() -> EncoderConfig:
-    """Return the encoder that ships with the repository (about 4.5 million parameters)."""
+    """Return the encoder that ships with the repository (about two million parameters)."""
     return EncoderConfig()
 
 
