@@ -18,7 +18,7 @@ from ray.serve.llm import LLMConfig, build_llm_deployment
 from ray.serve.llm.deployment import LLMServer
 from ray.serve.llm.openai_api_models import ChatCompletionRequest
 
-from pirta.errors import CheckpointError, UnavailableError
+from pirta.errors import CheckpointError, PirtaError, RegistryError, UnavailableError
 from pirta.settings import Settings, WriterSettings
 from serve_apps.scaling import scaling_options
 
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 BASE_MODEL_ID = "report"
 # The loader's `dynamic_lora_loading_path` must look like cloud storage; nothing is fetched from it.
 _UNUSED_CLOUD_PATH = "s3://adapters-come-from-local-disk"
+_BAD_REQUEST = 400
 _ADAPTERS = "pirta_adapter_paths"
 
 
-class LocalLoraLoader(LoraModelLoader):
+class LocalLoraLoader(LoraModelLoader):  # type: ignore[misc]  # ray.llm ships no types
     """Finds an adapter in a local folder named in the engine's configuration."""
 
     async def load_model_from_config(
@@ -58,7 +59,7 @@ class LocalLoraLoader(LoraModelLoader):
         return self.disk_cache[lora_model_id]
 
 
-class ReportEngine(LLMServer):  # type: ignore[misc]  # ray.llm ships no types
+class ReportEngine(LLMServer):
     """`LLMServer` with one method more: a constrained answer in plain values."""
 
     async def answer(
@@ -72,7 +73,8 @@ class ReportEngine(LLMServer):  # type: ignore[misc]  # ray.llm ships no types
         """Return the model's greedy answer, in the form of `regex`.
 
         Raises:
-            UnavailableError: the engine answered with an error of its own.
+            RegistryError: the prompt is longer than the model takes.
+            UnavailableError: the engine answered with another error of its own.
         """
         request = ChatCompletionRequest(
             model=model_id,
@@ -84,13 +86,22 @@ class ReportEngine(LLMServer):  # type: ignore[misc]  # ray.llm ships no types
         async for response in await self.chat(request):
             if hasattr(response, "choices"):
                 return str(response.choices[0].message.content)
-            # The engine's own words may quote the prompt, so only its kind is passed on.
-            raise UnavailableError(
-                f"The language model refused the request ({response.error.type}, "
-                f"{response.error.code}).",
-                remedy="Raise writer.max_model_tokens if prompts are long, else see its log.",
-            )
+            # The engine's own words may quote the prompt, so only its code is passed on.
+            raise refusal(int(response.error.code))
         raise UnavailableError("The language model gave no answer.", remedy="Try again.")
+
+
+def refusal(http_status: int) -> PirtaError:
+    """Return what the engine's own refusal means to the caller."""
+    if http_status == _BAD_REQUEST:  # what a caller can change of a prompt is its length
+        return RegistryError(
+            "The registry row and the retrieved findings are longer than the language model takes.",
+            remedy="Shorten presentation or history, or raise writer.max_model_tokens.",
+        )
+    return UnavailableError(
+        f"The language model refused the request ({http_status}).",
+        remedy="Try again; see its log if it goes on.",
+    )
 
 
 def adapter_model_id(adapter_sha256: str) -> str:
@@ -120,9 +131,7 @@ def build_engine(settings: Settings, *, adapter_id: str) -> Application:
             "ray_actor_options": {"num_cpus": 0},
             "health_check_timeout_s": 30,
         },
-        runtime_env={
-            "env_vars": {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "HF_HUB_OFFLINE": "1"}
-        },
+        runtime_env={"env_vars": {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "HF_HUB_OFFLINE": "1"}},
         # vLLM logs each request's figures only; its Prometheus metrics come through Ray.
         log_engine_metrics=True,
         **hardware(settings),

@@ -1,0 +1,132 @@
+"""Prepared studies into the encoder's space, with Ray Data: one encoder a worker, in batches.
+
+Axis suffixes: N studies, B studies of a batch, C channels, X Y Z voxels, D embedding
+dimensions, K the four labels in the order of `LABELS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+
+from pirta.cohort.prepared_store import PreparedCase, load_volume
+from pirta.errors import FingerprintError, ManifestError
+from pirta.models.checkpoint import verify_manifest
+from pirta.models.runtime import ENCODER_KIND, load_encoder
+from pirta.pipelines.local_ray import quiet_ray_data, ray_running
+from pirta.settings import EncoderSettings
+
+_BATCH_STUDIES = 8
+_WORKER_MEMORY_BYTES = 1024**3
+
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class EmbeddedCases:
+    """Cases in the order they were given, each with its row in both arrays.
+
+    Attributes:
+        embeddings_ND: float32, unit length.
+        probabilities_NK: float32, the classifier's softmax.
+    """
+
+    cases: tuple[PreparedCase, ...]
+    embeddings_ND: NDArray[np.float32]
+    probabilities_NK: NDArray[np.float32]
+    encoder_sha256: str
+    preprocessing_fingerprint: str
+
+
+def embed_cases(
+    cases: Sequence[PreparedCase],
+    *,
+    encoder: EncoderSettings,
+    num_workers: int = 1,
+    on_progress: OnProgress | None = None,
+) -> EmbeddedCases:
+    """Return each case's embedding. Ray is started for the job where it is not running yet.
+
+    Raises:
+        ManifestError: there is no case, or an array is missing or damaged.
+        CheckpointError: the encoder's folder cannot be used.
+        FingerprintError: a case was prepared otherwise than the encoder's training data.
+    """
+    if not cases:
+        raise ManifestError(
+            "There is no prepared study to embed.",
+            remedy="Prepare a cohort with `pirta preprocess`, or name another split.",
+        )
+    # Looked at here already, so that a mismatch is told before any worker starts.
+    manifest = verify_manifest(encoder.path, kind=ENCODER_KIND)
+    fingerprint = manifest.preprocessing_fingerprint or ""
+    _check_fingerprints(cases, fingerprint, encoder.path)
+    found: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+    with ray_running(num_workers), quiet_ray_data():
+        for row in _embed(cases, encoder, num_workers):
+            found[str(row["case_id"])] = (row["embedding"], row["probabilities"])
+            if on_progress is not None:
+                on_progress(len(found), len(cases))
+    missing = [one.case.case_id for one in cases if one.case.case_id not in found]
+    assert not missing, f"{len(missing)} cases came back without an embedding"
+    rows = [found[one.case.case_id] for one in cases]
+    return EmbeddedCases(
+        cases=tuple(cases),
+        embeddings_ND=np.stack([row[0] for row in rows]).astype(np.float32),
+        probabilities_NK=np.stack([row[1] for row in rows]).astype(np.float32),
+        encoder_sha256=manifest.sha256,
+        preprocessing_fingerprint=fingerprint,
+    )
+
+
+class StudyEmbedder:
+    """One worker: an encoder, and batches one after the other."""
+
+    def __init__(self, *, encoder: EncoderSettings) -> None:
+        self._encoder = load_encoder(
+            encoder.path, device=encoder.device, num_threads=encoder.num_threads
+        )
+
+    def __call__(self, batch: dict[str, NDArray[np.str_]]) -> dict[str, object]:
+        """Return the batch's ids with their embeddings and probabilities."""
+        volumes_BCXYZ = np.stack([load_volume(str(uri)) for uri in batch["array_uri"]])
+        embeddings_BD, probabilities_BK = self._encoder.embed(volumes_BCXYZ)
+        return {
+            "case_id": batch["case_id"],
+            "embedding": embeddings_BD,
+            "probabilities": probabilities_BK,
+        }
+
+
+def _embed(
+    cases: Sequence[PreparedCase], encoder: EncoderSettings, num_workers: int
+) -> Iterator[dict[str, Any]]:
+    rows = [{"case_id": one.case.case_id, "array_uri": one.array_uri} for one in cases]
+    num_batches = -(-len(rows) // _BATCH_STUDIES)
+    dataset = ray.data.from_items(rows, override_num_blocks=num_batches).map_batches(
+        StudyEmbedder,
+        fn_constructor_kwargs={"encoder": encoder},
+        batch_size=_BATCH_STUDIES,
+        compute=ray.data.ActorPoolStrategy(size=max(1, min(num_workers, num_batches))),
+        num_cpus=1,
+        num_gpus=1 if encoder.device == "cuda" else 0,
+        memory=_WORKER_MEMORY_BYTES,
+    )
+    yield from dataset.iter_rows()
+
+
+def _check_fingerprints(cases: Sequence[PreparedCase], expected: str, path: Path) -> None:
+    others = [one for one in cases if one.fingerprint != expected]
+    if others:
+        raise FingerprintError(
+            f"{len(others)} of {len(cases)} studies were prepared as {others[0].fingerprint}, "
+            f"the encoder in {path} was trained on {expected}.",
+            remedy="Prepare the cohort with the encoder's preprocessing settings, "
+            "or name the encoder that belongs to them.",
+        )

@@ -1,0 +1,49 @@
+"""The preprocessor's deployment: bytes of a DWI/ADC pair to the encoder's grid, on the CPU.
+
+It stands apart from the encoder, so that CPU nodes can feed a GPU.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from pirta.contracts.study import PreparedStudy, StudyFiles
+from pirta.imaging.prepare import prepare_study
+from pirta.imaging.strip import make_stripper
+from pirta.log import make_logger
+from pirta.settings import PreprocessingSettings
+
+
+class Preprocessor:
+    """One replica: one skull stripper, loaded once."""
+
+    def __init__(self, settings: PreprocessingSettings) -> None:
+        self._settings = settings
+        self._stripper = make_stripper(settings)
+        self._log = make_logger()
+        # The stripper's network is not made for two threads at a time.
+        self._one_at_a_time = asyncio.Lock()
+
+    async def prepare(self, study: StudyFiles) -> PreparedStudy:
+        """Return the study on the encoder's grid.
+
+        Raises:
+            InputError: the files cannot be used.
+        """
+        started_s = time.monotonic()
+        async with self._one_at_a_time:
+            prepared = await asyncio.to_thread(
+                prepare_study,
+                study.dwi,
+                study.adc,
+                settings=self._settings,
+                stripper=self._stripper,
+            )
+        self._log.info(
+            "study prepared", study_id=study.study_id, duration_s=time.monotonic() - started_s
+        )
+        return prepared
+
+    async def ready(self) -> None:
+        """Return once this replica can work."""
