@@ -1,0 +1,82 @@
+"""Stage 1: `python -m train_jobs.train_mae --run demo --data STORE --out DIR`.
+
+Pretrains the encoder's body on a prepared store by masked autoencoding. Repeat the command to
+go on after a kill. DIR/weights holds the result, of kind "mae".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pirta.models.checkpoint import CheckpointManifest, write_manifest
+from pirta.models.weights import load_weights, save_weights
+from train_jobs.command import job_main
+from train_jobs.job_folder import export, figures_of, finished
+from train_jobs.launch import launch
+from train_jobs.loop import run_loop
+from train_jobs.presets import MAE_RUNS, MaeRun, find_run
+from train_jobs.tasks import MAE_KIND, MaeTask, make_mae
+from train_jobs.training_pool import load_pool
+
+
+def train_mae(
+    settings: MaeRun, *, store: str, out: Path, show: Callable[[str], None] | None = None
+) -> CheckpointManifest:
+    """Run the job, or go on with it, and return the manifest of DIR/weights.
+
+    Raises:
+        TrainingError: the folder holds another run, or training failed.
+        ManifestError: the store cannot be trained on.
+    """
+    run = settings.model_dump(mode="json")
+    known = finished(out, kind=MAE_KIND, run=run)
+    if known:
+        return known
+    result = launch(
+        mae_loop,
+        {"settings": run, "store": store, "run_dir": str(out.resolve())},
+        run_dir=out,
+        name="mae",
+        num_workers=settings.num_workers,
+        use_gpu=settings.use_gpu,
+        resume=True,
+        show=show,
+    )
+    pool = load_pool(store, split="train")
+
+    def write(source: Path, folder: Path) -> CheckpointManifest:
+        model = make_mae(settings)
+        load_weights(source, model)
+        save_weights(folder, model, half=True)
+        return write_manifest(
+            folder,
+            kind=MAE_KIND,
+            config=settings.encoder.model_dump(mode="json"),
+            run=run,
+            data_sha256=pool.data_sha256,
+            preprocessing_fingerprint=pool.fingerprint,
+            metrics=figures_of(result.metrics),
+            command=f"python -m train_jobs.train_mae --run {settings.name} --data STORE --out DIR",
+        )
+
+    return export(out, result, write)
+
+
+def mae_loop(config: dict[str, Any]) -> None:
+    """What each worker runs."""
+    settings = MaeRun.model_validate(config["settings"])
+    run_loop(MaeTask(settings, config["store"]), settings, run_dir=Path(config["run_dir"]))
+
+
+def main() -> None:
+    """The command line."""
+    job_main(
+        "Pretrain the encoder by masked autoencoding.",
+        lambda args: train_mae(find_run(MAE_RUNS, args.run), store=args.data, out=Path(args.out)),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Stage 2: `python -m train_jobs.train_territory --run demo --data STORE --mae MAE --out DIR`.
+
+Fine-tunes the encoder for the four territory classes on a prepared store, from the weights of
+stage 1 (MAE, a job's DIR/weights) or from scratch. Repeat the command to go on after a kill.
+DIR/weights holds the result, of kind "encoder": what Serve loads.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pirta.models.checkpoint import CheckpointManifest
+from pirta.models.encoder import TerritoryEncoder
+from pirta.models.runtime import ENCODER_KIND, save_encoder
+from pirta.models.weights import load_weights
+from train_jobs.command import job_main
+from train_jobs.job_folder import export, figures_of, finished
+from train_jobs.launch import launch
+from train_jobs.loop import run_loop
+from train_jobs.presets import TERRITORY_RUNS, TerritoryRun, find_run
+from train_jobs.tasks import TerritoryTask, load_mae
+from train_jobs.training_pool import load_pool
+
+
+def train_territory(
+    settings: TerritoryRun,
+    *,
+    store: str,
+    out: Path,
+    mae: Path | None,
+    show: Callable[[str], None] | None = None,
+) -> CheckpointManifest:
+    """Run the job, or go on with it, and return the manifest of DIR/weights.
+
+    Args:
+        mae: a folder of kind "mae"; None starts from scratch.
+
+    Raises:
+        TrainingError: the folder holds another run, or training failed.
+        CheckpointError: the MAE weights do not fit.
+        ManifestError: the store cannot be trained on.
+    """
+    run = settings.model_dump(mode="json")
+    known = finished(out, kind=ENCODER_KIND, run=run)
+    if known:
+        return known
+    if mae is not None:
+        load_mae(mae, settings.encoder)  # a wrong one is told here, not by a worker
+    result = launch(
+        territory_loop,
+        {
+            "settings": run,
+            "store": store,
+            "mae": str(mae.resolve()) if mae else None,
+            "run_dir": str(out.resolve()),
+        },
+        run_dir=out,
+        name="territory",
+        num_workers=settings.num_workers,
+        use_gpu=settings.use_gpu,
+        resume=True,
+        show=show,
+    )
+    pool = load_pool(store, split="train")
+    origin = "--mae MAE " if mae else ""
+
+    def write(source: Path, folder: Path) -> CheckpointManifest:
+        model = TerritoryEncoder(settings.encoder)
+        load_weights(source, model)
+        return save_encoder(
+            folder,
+            model,
+            run=run,
+            data_sha256=pool.data_sha256,
+            preprocessing_fingerprint=pool.fingerprint,
+            metrics=figures_of(result.metrics),
+            command=f"python -m train_jobs.train_territory --run {settings.name} --data STORE "
+            f"{origin}--out DIR",
+        )
+
+    return export(out, result, write)
+
+
+def territory_loop(config: dict[str, Any]) -> None:
+    """What each worker runs."""
+    settings = TerritoryRun.model_validate(config["settings"])
+    mae = Path(config["mae"]) if config["mae"] else None
+    task = TerritoryTask(settings, config["store"], mae)
+    run_loop(task, settings, run_dir=Path(config["run_dir"]))
+
+
+def main() -> None:
+    """The command line."""
+
+    def run(args: argparse.Namespace) -> CheckpointManifest:
+        return train_territory(
+            find_run(TERRITORY_RUNS, args.run),
+            store=args.data,
+            out=Path(args.out),
+            mae=Path(args.mae) if args.mae else None,
+        )
+
+    job_main("Fine-tune the encoder for territories.", run, with_mae=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""The cases a training job draws from, held in memory as they lie in the prepared store.
+
+Axis suffixes: C channels, X Y Z voxels. Volumes stay float16 (2 MB each), label maps uint8.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pirta.cohort.prepared_store import PreparedCase, load_labels, load_volume, read_prepared
+from pirta.contracts.finding import Finding, Label
+from pirta.errors import ManifestError
+
+
+@dataclass(frozen=True)
+class PoolCase:
+    """One prepared case; `territory_XYZ` is what makes a normal one a host for lesions."""
+
+    case_id: str
+    label: Label
+    finding: Finding | None
+    volume_CXYZ: NDArray[np.float16]
+    mask_XYZ: NDArray[np.uint8] | None
+    territory_XYZ: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True)
+class TrainingPool:
+    """The cases of one split.
+
+    Attributes:
+        hosts: normal brains with a territory map.
+        by_label: all cases of a label.
+        fingerprint: of the preprocessing, the same for all.
+        data_sha256: over the ids, findings and volumes.
+    """
+
+    hosts: tuple[PoolCase, ...]
+    by_label: dict[Label, tuple[PoolCase, ...]]
+    fingerprint: str
+    data_sha256: str
+
+    @property
+    def cases(self) -> tuple[PoolCase, ...]:
+        """Every case, label by label."""
+        return tuple(case for cases in self.by_label.values() for case in cases)
+
+
+def load_pool(store: str, *, split: str, required: bool = True) -> TrainingPool:
+    """Read one split of a prepared store into memory.
+
+    Raises:
+        ManifestError: the store cannot be read, the split is empty though `required`, or its
+            volumes were prepared in different ways.
+    """
+    prepared = read_prepared(store)
+    chosen = [row for row in prepared if row.case.split == split]
+    if not chosen and required:
+        splits = sorted({row.case.split for row in prepared})
+        raise ManifestError(
+            f"The prepared store {store} has no case in the split '{split}'.",
+            remedy=f"It has: {', '.join(splits)}. Make it from the training cohort.",
+        )
+    fingerprints = sorted({row.fingerprint for row in prepared})
+    if len(fingerprints) != 1:
+        raise ManifestError(
+            f"The prepared store {store} mixes {len(fingerprints)} ways of preprocessing.",
+            remedy="Preprocess the whole cohort again with one set of settings.",
+        )
+    return _assemble((_load(row) for row in chosen), fingerprints[0])
+
+
+def _assemble(cases: Iterable[PoolCase], fingerprint: str) -> TrainingPool:
+    digest = hashlib.sha256(fingerprint.encode())
+    by_label: dict[Label, list[PoolCase]] = {label: [] for label in Label}
+    for case in cases:
+        by_label[case.label].append(case)
+        digest.update(case.case_id.encode())
+        digest.update(case.finding.model_dump_json().encode() if case.finding else b"normal")
+        digest.update(np.ascontiguousarray(case.volume_CXYZ).data)
+    normal = by_label[Label.NORMAL]
+    return TrainingPool(
+        hosts=tuple(case for case in normal if case.territory_XYZ is not None),
+        by_label={label: tuple(cases_) for label, cases_ in by_label.items()},
+        fingerprint=fingerprint,
+        data_sha256=digest.hexdigest(),
+    )
+
+
+def _load(row: PreparedCase) -> PoolCase:
+    return PoolCase(
+        case_id=row.case.case_id,
+        label=row.case.label,
+        finding=row.case.finding,
+        volume_CXYZ=load_volume(row.array_uri).astype(np.float16),
+        mask_XYZ=load_labels(row.mask_uri) if row.mask_uri else None,
+        territory_XYZ=load_labels(row.territory_uri) if row.territory_uri else None,
+    )
