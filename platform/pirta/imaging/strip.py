@@ -145,7 +145,8 @@ def is_stripped(dwi: Volume) -> bool:
         return False
     if (support_XYZ & piece_XYZ).sum() < MIN_ONE_PIECE_SHARE * support_XYZ.sum():
         return False
-    return _rim_signal(dwi, piece_XYZ) >= MIN_RIM_SIGNAL
+    box = ndimage.find_objects(piece_XYZ.astype(np.uint8))[0]
+    return _rim_signal(dwi.data_XYZ[box], piece_XYZ[box], dwi.spacing_mm) >= MIN_RIM_SIGNAL
 
 
 def check_brain(mask_XYZ: NDArray[np.bool_], volume: Volume) -> float:
@@ -165,15 +166,17 @@ def check_brain(mask_XYZ: NDArray[np.bool_], volume: Volume) -> float:
     return brain_ml
 
 
-def _rim_signal(dwi: Volume, piece_XYZ: NDArray[np.bool_]) -> float:
+def _rim_signal(
+    data_XYZ: NDArray[np.float32],
+    piece_XYZ: NDArray[np.bool_],
+    spacing_mm: tuple[float, float, float],
+) -> float:
     """Return the median signal of the outer rim over that of the inside."""
-    depth_mm = ndimage.distance_transform_edt(piece_XYZ, sampling=dwi.spacing_mm)
-    rim_XYZ = piece_XYZ & (depth_mm <= RIM_MM)
-    core_XYZ = piece_XYZ & (depth_mm > RIM_MM)
-    if not core_XYZ.any():
-        return 0.0
-    inside = float(np.median(dwi.data_XYZ[core_XYZ]))
-    return float(np.median(dwi.data_XYZ[rim_XYZ])) / inside if inside > 0 else 0.0
+    padded_XYZ = np.pad(piece_XYZ, 1)  # the depth counts from outside the box
+    depth_mm = ndimage.distance_transform_edt(padded_XYZ, sampling=spacing_mm)[1:-1, 1:-1, 1:-1]
+    core_XYZ = depth_mm > RIM_MM
+    inside = float(np.median(data_XYZ[core_XYZ])) if core_XYZ.any() else 0.0
+    return float(np.median(data_XYZ[piece_XYZ & ~core_XYZ])) / inside if inside > 0 else 0.0
 
 
 def _largest_piece(mask_XYZ: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -90,12 +90,14 @@ def preprocess_cohort(
     if run.waiting:
         open_run(out)
         arguments = {"settings": chosen, "cohort_path": cohort_path, "out": out}
-        with _ray_running(num_workers), _quiet_ray_data():
-            for start in range(0, len(run.waiting), SHARD_CASES):
-                shard = run.waiting[start : start + SHARD_CASES]
-                for row in _prepare_shard(shard, arguments, num_workers):
-                    run.take(row)
-        run.note_done()
+        try:
+            with _ray_running(num_workers), _quiet_ray_data():
+                for start in range(0, len(run.waiting), SHARD_CASES):
+                    shard = run.waiting[start : start + SHARD_CASES]
+                    for row in _prepare_shard(shard, arguments, num_workers):
+                        run.take(row)
+        finally:
+            run.note_done()  # Ctrl-C loses nothing that came back, a kill at most a part
         run.close()
     return run.summary()
 

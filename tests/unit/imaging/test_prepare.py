@@ -1,0 +1,145 @@
+"""A study from bytes to the encoder's volume, on a toy brain and on a real stripped case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from pirta.contracts.study import GRID_SHAPE
+from pirta.errors import BrainNotFoundError, ChannelMismatchError, IntensityError
+from pirta.imaging.nifti import read_file
+from pirta.imaging.prepare import fingerprint, prepare_case, prepare_study
+from pirta.imaging.strip import AlreadyStrippedStripper, make_stripper
+from pirta.settings import PreprocessingSettings
+
+QUICK = PreprocessingSettings(n4_shrink=8, n4_iterations=(5,))
+Pair = tuple[bytes, bytes]
+Nifti = Callable[..., bytes]
+
+
+def _prepare(pair: Pair, **labels: bytes):
+    return prepare_case(*pair, **labels, settings=QUICK, stripper=AlreadyStrippedStripper())
+
+
+def test_tissue_and_fluid_arrive_with_their_true_values(pair: Pair, brain) -> None:
+    fluid_XYZ = brain.fluid_XYZ.astype(np.uint8)
+    found = _prepare(pair, territory=_label_bytes(brain, fluid_XYZ))
+    dwi_XYZ, adc_XYZ = found.study.volume_CXYZ
+    assert found.study.volume_CXYZ.dtype == np.float32
+    assert found.study.volume_CXYZ.shape == (2, *GRID_SHAPE)
+    assert np.median(dwi_XYZ[dwi_XYZ > 0]) == pytest.approx(1.0, abs=0.02)
+    ventricle_XYZ = np.zeros(GRID_SHAPE, bool)
+    ventricle_XYZ[38:42, 52:60, 22:26] = True
+    assert np.median(adc_XYZ[ventricle_XYZ]) == pytest.approx(3.0, abs=0.1)
+    assert found.territory_XYZ is not None
+    assert found.territory_XYZ[ventricle_XYZ].mean() > 0.9
+    background_XYZ = adc_XYZ == 0
+    assert not dwi_XYZ[background_XYZ].any()
+    assert found.study.facts["adc_unit"] == "10⁻³ mm²/s"
+    assert found.study.facts["stripper"] == "already-stripped"
+    assert found.study.facts["warnings"] == ""
+    assert found.study.facts["brain_ml"] == pytest.approx(brain.mask_XYZ.sum() * 0.064, abs=0.1)
+    assert found.study.facts["slice_thickness_mm"] == 4.0
+
+
+def _label_bytes(brain, labels_XYZ: np.ndarray) -> bytes:
+    return nib.Nifti1Image(labels_XYZ, brain.dwi.affine).to_bytes()
+
+
+def test_the_adc_unit_of_the_file_does_not_show_in_the_result(
+    pair: Pair, brain, nifti: Nifti
+) -> None:
+    expected = _prepare(pair).study.volume_CXYZ
+    for factor, unit in ((1e-3, "mm²/s"), (1e3, "10⁻⁶ mm²/s")):
+        adc = nifti(brain.adc.data_XYZ * np.float32(factor), brain.adc.affine)
+        study = _prepare((pair[0], adc)).study
+        np.testing.assert_allclose(study.volume_CXYZ, expected, atol=1e-4)
+        assert study.facts["adc_unit"] == unit
+
+
+@pytest.mark.parametrize("axes", ["LPS", "PIR"])
+def test_the_stored_orientation_does_not_show_in_the_result(
+    pair: Pair, brain, nifti: Nifti, axes: str
+) -> None:
+    turn = nib.orientations.axcodes2ornt(axes)
+    affine = brain.dwi.affine @ nib.orientations.inv_ornt_aff(turn, brain.dwi.data_XYZ.shape)
+    turned = tuple(
+        nifti(nib.orientations.apply_orientation(one.data_XYZ, turn), affine)
+        for one in (brain.dwi, brain.adc)
+    )
+    np.testing.assert_allclose(
+        _prepare(turned).study.volume_CXYZ, _prepare(pair).study.volume_CXYZ, atol=1e-4
+    )
+
+
+def test_a_mask_comes_onto_the_same_grid_as_the_volume(pair: Pair, brain) -> None:
+    lesion_XYZ = np.zeros(brain.mask_XYZ.shape, np.uint8)
+    lesion_XYZ[30:34, 30:34, 20:24] = 1
+    found = _prepare(pair, mask=_label_bytes(brain, lesion_XYZ))
+    assert found.mask_XYZ is not None
+    assert found.mask_XYZ.sum() * 0.016 == pytest.approx(64 * 0.064, rel=0.15)
+    assert found.territory_XYZ is None
+    assert found.study.volume_CXYZ[0][found.mask_XYZ > 0].min() > 0
+
+
+def test_label_maps_of_another_grid_or_kind_are_refused(pair: Pair, brain) -> None:
+    labels_XYZ = np.zeros(brain.mask_XYZ.shape, np.float32)
+    labels_XYZ[5, 5, 5] = 0.4
+    with pytest.raises(IntensityError, match="mask holds values that are no labels"):
+        _prepare(pair, mask=_label_bytes(brain, labels_XYZ))
+    with pytest.raises(ChannelMismatchError, match="territory has 10x10x10"):
+        _prepare(pair, territory=_label_bytes(brain, np.zeros((10, 10, 10), np.uint8)))
+
+
+def test_swapped_and_doubled_files_are_refused(pair: Pair) -> None:
+    with pytest.raises(ChannelMismatchError, match="swapped"):
+        _prepare((pair[1], pair[0]))
+    with pytest.raises(ChannelMismatchError, match="same data"):
+        _prepare((pair[0], pair[0]))
+
+
+def test_a_blob_of_a_few_voxels_is_no_brain(nifti: Nifti) -> None:
+    data = np.zeros((20, 20, 20), np.float32)
+    data[8:12, 8:12, 8:12] = np.arange(64).reshape(4, 4, 4) + 1
+    with pytest.raises(BrainNotFoundError, match="ml"):
+        _prepare((nifti(data), nifti(data**2)))
+
+
+def test_what_a_reader_should_know_is_told_as_a_warning(brain) -> None:
+    top_XYZ = (np.arange(40) > 23)[None, None, :]
+    stored = []
+    for one in (brain.dwi, brain.adc):
+        image = nib.Nifti1Image(one.data_XYZ * top_XYZ, brain.dwi.affine)
+        image.set_sform(None, code=0)
+        image.set_qform(None, code=0)
+        stored.append(image.to_bytes())
+    warnings = str(_prepare((stored[0], stored[1])).study.facts["warnings"]).split("\n")
+    assert "left and right are assumed" in warnings[0]
+    assert "may not cover all of it" in warnings[1]
+
+
+def test_a_fingerprint_follows_the_settings_and_nothing_else() -> None:
+    first = fingerprint(PreprocessingSettings())
+    assert first == fingerprint(PreprocessingSettings())
+    assert first != fingerprint(PreprocessingSettings(n4_shrink=3))
+    assert first.startswith("prep-")
+
+
+def test_a_real_stripped_case_comes_out_with_its_lesion(shared_data: Path) -> None:
+    stem = shared_data / "isles22-strokecase0009" / "sub-strokecase0009_ses-0001_"
+    dwi, adc, mask = (read_file(f"{stem}{one}.nii.gz", role=one) for one in ("dwi", "adc", "msk"))
+    stripper = make_stripper(QUICK)
+    found = prepare_case(dwi, adc, mask=mask, settings=QUICK, stripper=stripper)
+    assert found.study.facts["stripper"] == "already-stripped"
+    assert found.study.facts["adc_median"] == pytest.approx(0.904, abs=0.005)
+    assert found.mask_XYZ is not None
+    assert found.mask_XYZ.sum() * 0.016 == pytest.approx(4.18, rel=0.2)
+    dwi_XYZ, adc_XYZ = found.study.volume_CXYZ
+    assert np.median(dwi_XYZ[found.mask_XYZ > 0]) > 1.4
+    assert np.median(adc_XYZ[found.mask_XYZ > 0]) == pytest.approx(0.592, abs=0.05)
+    with pytest.raises(ChannelMismatchError, match="swapped"):
+        prepare_study(adc, dwi, settings=QUICK, stripper=stripper)
