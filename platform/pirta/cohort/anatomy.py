@@ -21,10 +21,10 @@ _SCALE_STD, _SCALE_LIMIT = 0.035, 0.08
 _BENDS = ((45.0, 3.0), (22.0, 1.2))  # knots' distance and standard deviation, in mm
 _VENTRICLES_MNI_MM, _VENTRICLES_REACH_MM = (0.0, -14.0, 14.0), 26.0
 # T1 below which a voxel counts as sulcal fluid; the average brain's own sulci are blurred.
-_SULCUS_T1, _SULCUS_RAMP = 0.50, 0.16
+_SULCUS_T1, _SULCUS_RAMP = 0.53, 0.15
 _EYES_MNI_MM, _EYE_RADIUS_MM = ((34.0, 60.0, -38.0), (-34.0, 60.0, -38.0)), 11.5
 # Layers outside the brain's hull, by their outer border in mm.
-_FLUID_MM, _BONE_MM, _FAT_MM, _SCALP_MM = 2.0, 8.0, 10.5, 14.0
+_FLUID_MM, _BONE_MM, _FAT_MM, _SCALP_MM = 1.5, 8.0, 10.5, 14.0
 _FACE_MNI_MM, _FACE_HALF_AXES_MM = (0.0, 22.0, -66.0), (66.0, 66.0, 52.0)
 
 

@@ -62,7 +62,7 @@ def load_template() -> Template:
     gm_XYZ, wm_XYZ, t1_XYZ = (
         np.asarray(image.dataobj, np.float32)[::2, ::2, ::2] for image in (gm, wm, t1)
     )
-    brain = ndimage.binary_fill_holes(t1_XYZ > 0)
+    brain = _largest_part(ndimage.binary_fill_holes(t1_XYZ > 0))
     hull = ndimage.binary_closing(np.pad(brain, _HULL_CLOSING_VOX), iterations=_HULL_CLOSING_VOX)
     inner = (slice(_HULL_CLOSING_VOX, -_HULL_CLOSING_VOX),) * 3
     outside = ndimage.distance_transform_edt(~hull[inner]) - ndimage.distance_transform_edt(
@@ -76,3 +76,11 @@ def load_template() -> Template:
         outside_mm_XYZ=(outside * SPACING_MM).astype(np.float32),
         affine=affine,
     )
+
+
+def _largest_part(inside_XYZ: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest connected part after an opening: the template has crumbs below the brow."""
+    labels_XYZ, _ = ndimage.label(ndimage.binary_opening(inside_XYZ))
+    sizes = np.bincount(labels_XYZ.ravel())
+    sizes[0] = 0
+    return np.asarray(labels_XYZ == sizes.argmax())
