@@ -10,6 +10,7 @@ names the base it belongs to.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from train_jobs.writer_corpus import WriterExample, writer_example
 from train_jobs.writer_folder import (
     base_sha256,
     check_target,
-    clear_folder,
+    filled_folder,
     load_tokenizer,
     read_json,
+    run_as_command,
     write_json,
 )
 from train_jobs.writer_loop import load_weights, run_loop
@@ -48,15 +50,19 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, help="the run's folder (default runs/writer_adapter-RUN)"
     )
-    parser.add_argument("--to", type=Path, help="where the adapter goes (default OUT/adapter)")
+    parser.add_argument("--to", type=Path, help="where the adapter goes (default OUT/weights)")
     asked = parser.parse_args()
+    run_as_command(lambda: _finetune_as_asked(asked))
+
+
+def _finetune_as_asked(asked: argparse.Namespace) -> CheckpointManifest:
     run = named_run(ADAPTER_RUNS, asked.run)
     out = asked.out or Path("runs") / f"{JOB}-{run.name}"
-    finetune(
+    return finetune(
         run,
         base=asked.base or SHIPPED_WEIGHTS / "writer_base",
         run_dir=out,
-        to=asked.to or out / "adapter",
+        to=asked.to or out / "weights",
         prompts=asked.prompts,
     )
 
@@ -68,7 +74,7 @@ def finetune(
     run_dir: Path,
     to: Path,
     prompts: Path | None = None,
-    resume: bool = True,
+    show: Callable[[str], None] | None = None,
 ) -> CheckpointManifest:
     """Train an adapter as `run` says and write it to `to`.
 
@@ -98,8 +104,9 @@ def finetune(
         name=JOB,
         num_workers=run.loop.num_workers,
         use_gpu=run.loop.use_gpu,
-        resume=resume,
+        resume=True,
         cpus_per_worker=run.loop.num_threads,
+        show=show,
     )
     model = build_model(run, base)
     assert result.checkpoint is not None
@@ -173,26 +180,27 @@ def export_adapter(
     model: Any, run: AdapterRun, base: Path, to: Path, *, prompts: Path | None, base_hash: str
 ) -> CheckpointManifest:
     """Write the adapter with its manifest, measured with and without it on held-out prompts."""
-    clear_folder(to)
-    model.save_pretrained(to)
-    (to / "README.md").unlink(missing_ok=True)  # PEFT's model card, with the machine's path in it
-    config = read_json(to / CONFIG_NAME) | {
-        "base_model_name_or_path": run.base_name,
-        "target_modules": sorted(LORA_TARGETS),  # PEFT keeps a set, whose order changes
-    }
-    write_json(to / CONFIG_NAME, config)
     learned, held_out = training_examples(run, prompts)
-    return write_manifest(
-        to,
-        kind=JOB,
-        config=config | {"base_sha256": base_hash},
-        run=run.model_dump(mode="json"),
-        data_sha256=examples_sha256(learned),
-        preprocessing_fingerprint=None,
-        metrics=held_out_metrics(model.eval(), load_tokenizer(base), run, held_out),
-        command=f"python -m train_jobs.finetune_writer --run {run.name}"
-        + ("" if prompts is None else f" --prompts {prompts.name}"),
-    )
+    with filled_folder(to) as folder:
+        model.save_pretrained(folder)
+        # PEFT's model card and config hold the base's path on this machine.
+        (folder / "README.md").unlink(missing_ok=True)
+        config = read_json(folder / CONFIG_NAME) | {
+            "base_model_name_or_path": run.base_name,
+            "target_modules": sorted(LORA_TARGETS),  # PEFT keeps a set, whose order changes
+        }
+        write_json(folder / CONFIG_NAME, config)
+        return write_manifest(
+            folder,
+            kind=JOB,
+            config=config | {"base_sha256": base_hash},
+            run=run.model_dump(mode="json"),
+            data_sha256=examples_sha256(learned),
+            preprocessing_fingerprint=None,
+            metrics=held_out_metrics(model.eval(), load_tokenizer(base), run, held_out),
+            command=f"python -m train_jobs.finetune_writer --run {run.name}"
+            + ("" if prompts is None else f" --prompts {prompts.name}"),
+        )
 
 
 def held_out_metrics(

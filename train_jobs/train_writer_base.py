@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,13 @@ import torch
 from pirta.models.checkpoint import CheckpointManifest, write_manifest
 from train_jobs.launch import launch
 from train_jobs.writer_corpus import Chat, base_document, writer_example
-from train_jobs.writer_folder import check_target, clear_folder, load_tokenizer, save_tokenizer
+from train_jobs.writer_folder import (
+    check_target,
+    filled_folder,
+    load_tokenizer,
+    run_as_command,
+    save_tokenizer,
+)
 from train_jobs.writer_loop import load_weights, run_loop
 from train_jobs.writer_presets import BASE_RUNS, BaseRun, named_run
 from train_jobs.writer_scores import scores, write_answers
@@ -35,14 +42,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Pretrain the demo language model.")
     parser.add_argument("--run", default="demo", help=f"one of {', '.join(BASE_RUNS)}")
     parser.add_argument("--out", type=Path, help="the run's folder (default runs/writer_base-RUN)")
-    parser.add_argument("--to", type=Path, help="where the model goes (default OUT/model)")
+    parser.add_argument("--to", type=Path, help="where the model goes (default OUT/weights)")
     asked = parser.parse_args()
+    run_as_command(lambda: _train_as_asked(asked))
+
+
+def _train_as_asked(asked: argparse.Namespace) -> CheckpointManifest:
     run = named_run(BASE_RUNS, asked.run)
     out = asked.out or Path("runs") / f"{JOB}-{run.name}"
-    train_base(run, run_dir=out, to=asked.to or out / "model")
+    return train_base(run, run_dir=out, to=asked.to or out / "weights")
 
 
-def train_base(run: BaseRun, *, run_dir: Path, to: Path, resume: bool = True) -> CheckpointManifest:
+def train_base(
+    run: BaseRun, *, run_dir: Path, to: Path, show: Callable[[str], None] | None = None
+) -> CheckpointManifest:
     """Train a base as `run` says, going on where `run_dir` holds this run, and write it to `to`.
 
     Raises:
@@ -60,8 +73,9 @@ def train_base(run: BaseRun, *, run_dir: Path, to: Path, resume: bool = True) ->
         name=JOB,
         num_workers=run.loop.num_workers,
         use_gpu=run.loop.use_gpu,
-        resume=resume,
+        resume=True,
         cpus_per_worker=run.loop.num_threads,
+        show=show,
     )
     model = build_model(run, load_tokenizer(tokenizer_dir))
     assert result.checkpoint is not None
@@ -113,21 +127,21 @@ def export_base(
     model: Any, run: BaseRun, tokenizer_dir: Path, to: Path, *, data_sha256: str
 ) -> CheckpointManifest:
     """Write the model in bfloat16 with its tokenizer, measured as it was stored."""
-    clear_folder(to)
-    model.to(torch.bfloat16).save_pretrained(to)
     tokenizer = load_tokenizer(tokenizer_dir)
-    save_tokenizer(tokenizer, to)
-    metrics = held_out_metrics(model.to(torch.float32).eval(), tokenizer, run)
-    return write_manifest(
-        to,
-        kind=JOB,
-        config=json.loads(model.config.to_json_string()),
-        run=run.model_dump(mode="json"),
-        data_sha256=data_sha256,
-        preprocessing_fingerprint=None,
-        metrics=metrics,
-        command=f"python -m train_jobs.train_writer_base --run {run.name}",
-    )
+    model.to(torch.bfloat16)
+    with filled_folder(to) as folder:
+        model.save_pretrained(folder)
+        save_tokenizer(tokenizer, folder)
+        return write_manifest(
+            folder,
+            kind=JOB,
+            config=json.loads(model.config.to_json_string()),
+            run=run.model_dump(mode="json"),
+            data_sha256=data_sha256,
+            preprocessing_fingerprint=None,
+            metrics=held_out_metrics(model.to(torch.float32).eval(), tokenizer, run),
+            command=f"python -m train_jobs.train_writer_base --run {run.name}",
+        )
 
 
 def held_out_metrics(model: Any, tokenizer: Any, run: BaseRun) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A writer's folder on disk: its tokenizer, its hash, and clearing it before it is written anew.
+"""A writer's folder on disk: its tokenizer, its hash, and writing it in one step.
 
 The formats are those that transformers, PEFT and vLLM read. The manifest beside them is
 `pirta.models.checkpoint`'s.
@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
-from pirta.errors import TrainingError
-from pirta.models.checkpoint import MANIFEST_NAME, file_sha256, verify_manifest
+from pirta.errors import PirtaError, TrainingError
+from pirta.models.checkpoint import MANIFEST_NAME, CheckpointManifest, file_sha256, verify_manifest
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
@@ -44,16 +47,37 @@ def check_target(folder: Path) -> None:
         )
 
 
-def clear_folder(folder: Path) -> None:
-    """Make an empty folder, removing an earlier checkpoint there and nothing else.
+@contextmanager
+def filled_folder(to: Path) -> Iterator[Path]:
+    """Give an empty folder to fill, and put it in the place of `to` once it is filled.
+
+    An earlier checkpoint there is replaced; on an error nothing there changes.
 
     Raises:
         TrainingError: see `check_target`.
     """
-    check_target(folder)
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    check_target(to)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".{to.name}-") as temporary:
+        filling = Path(temporary) / "new"
+        filling.mkdir()
+        yield filling
+        for path in filling.iterdir():
+            path.chmod(0o644)  # safetensors writes for the owner alone
+        if to.exists():
+            to.replace(Path(temporary) / "old")
+        filling.replace(to)
+
+
+def run_as_command(train: Callable[[], CheckpointManifest]) -> None:
+    """Train, and say what came of it; a user's mistake is one line and exit code 2."""
+    try:
+        manifest = train()
+    except PirtaError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items())
+    sys.stdout.write(f"{manifest.kind} {manifest.sha256[:12]}: {figures}\n")
 
 
 def base_sha256(folder: Path) -> str:

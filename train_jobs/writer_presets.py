@@ -114,11 +114,11 @@ def adapter_paper() -> AdapterRun:
 
 
 def adapter_demo() -> AdapterRun:
-    """The shipped adapter: some 5 minutes on one thread."""
+    """The shipped adapter: some 3 minutes on one thread."""
     loop = LoopSettings(
-        epochs=1, batch_size=16, learning_rate=4e-3, answers_only=True, save_every_steps=150
+        epochs=1, batch_size=16, learning_rate=4e-3, answers_only=True, save_every_steps=100
     )
-    return AdapterRun(name="demo", loop=loop, num_examples=8_000)
+    return AdapterRun(name="demo", loop=loop, num_examples=5_000)
 
 
 def adapter_tiny() -> AdapterRun:
