@@ -18,13 +18,17 @@ from pirta.cohort.prepared_store import load_labels, load_volume, read_prepared,
 from pirta.cohort.table import write_cohort
 from pirta.contracts.case import CaseRecord
 from pirta.contracts.study import GRID_SHAPE, Registry
-from pirta.imaging.nifti import read_file
+from pirta.imaging.nifti import read_file, read_nifti
 from pirta.imaging.prepare import fingerprint, prepare_study
 from pirta.imaging.strip import DeepbetStripper, make_stripper
 from pirta.pipelines.preprocess import Progress, StudyPreparer, preprocess_cohort
 from pirta.settings import PreprocessingSettings, Settings
 
-pytestmark = pytest.mark.ray
+pytestmark = [
+    pytest.mark.ray,
+    # Ray 2.60's DataContext warns of its own defaults whenever it is made.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data"),
+]
 
 QUICK = PreprocessingSettings(n4_shrink=8, n4_iterations=(5,))
 
@@ -157,10 +161,10 @@ def test_an_unexpected_failure_becomes_a_dead_letter_without_its_text(
     cohort: Path, tmp_path: Path
 ) -> None:
     class Broken:
-        def method(self, dwi: object) -> str:
+        def method(self, _: object) -> str:
             return "broken"
 
-        def strip(self, dwi: object) -> np.ndarray:
+        def strip(self, _: object) -> np.ndarray:
             raise RuntimeError("patient Doe")
 
     worker = StudyPreparer(settings=QUICK, cohort_path=str(cohort), out=str(tmp_path / "out"))
@@ -221,8 +225,6 @@ def test_a_head_stripped_by_deepbet_gives_the_volume_of_the_same_brain_stripped_
     stripper = DeepbetStripper()
     whole = prepare_study(dwi, adc, settings=QUICK, stripper=stripper)
     image = nib.Nifti1Image.from_bytes(gzip.decompress(dwi))
-    from pirta.imaging.nifti import read_nifti
-
     mask_XYZ = stripper.strip(read_nifti(dwi, role="DWI"))
     stripped = nib.Nifti1Image(np.asarray(image.dataobj) * mask_XYZ, image.affine).to_bytes()
     again = prepare_study(stripped, adc, settings=QUICK, stripper=make_stripper(QUICK))

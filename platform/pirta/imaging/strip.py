@@ -10,6 +10,7 @@ which `check_brain` refuses.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -57,7 +58,10 @@ class DeepbetStripper:
     def __init__(self) -> None:
         from deepbet.bet import BrainExtraction
 
-        self._network: BrainExtraction = BrainExtraction(no_gpu=True)
+        with warnings.catch_warnings():
+            # deepbet's weights are TorchScript, which torch 2.13 still reads but calls deprecated.
+            warnings.filterwarnings("ignore", message=r"`torch\.jit\.", category=DeprecationWarning)
+            self._network: BrainExtraction = BrainExtraction(no_gpu=True)
 
     def strip(self, dwi: Volume) -> NDArray[np.bool_]:
         """Return the largest connected piece of the network's mask, holes filled."""
