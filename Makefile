@@ -43,3 +43,19 @@ bench: setup ## ratios against fair baselines, into bench-out/
 
 docs: setup ## write docs/SETTINGS.md and docs/ERRORS.md anew from the code
 	@$(BIN)/python scripts/write_reference.py
+
+# The shipped weights, from nothing; hours on two cores. Each step resumes where it was stopped,
+# and leaves a manifest with settings, commit, data and sha256 beside its weights.
+weights: setup ## make the shipped weights anew, in RUNS=runs/weights, and put them in their place
+	$(BIN)/pirta cohort make $(RUNS)/cohort --preset training
+	$(BIN)/pirta preprocess $(RUNS)/cohort/cohort.parquet $(RUNS)/store
+	$(BIN)/pirta train mae --run demo --data $(RUNS)/store --out $(RUNS)/mae
+	$(BIN)/pirta train territory --run demo --data $(RUNS)/store --mae $(RUNS)/mae/weights \
+		--out $(RUNS)/territory
+	$(BIN)/pirta train writer-base --run demo --out $(RUNS)/writer_base
+	$(BIN)/pirta train writer --run demo --base $(RUNS)/writer_base/model --out $(RUNS)/writer
+	mkdir -p $(WEIGHTS)
+	rm -rf $(WEIGHTS)/encoder $(WEIGHTS)/writer_base $(WEIGHTS)/writer_adapter
+	cp -r $(RUNS)/territory/weights $(WEIGHTS)/encoder
+	cp -r $(RUNS)/writer_base/model $(WEIGHTS)/writer_base
+	cp -r $(RUNS)/writer/adapter $(WEIGHTS)/writer_adapter

@@ -13,7 +13,8 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BUILD_ONLY = {"hatchling", "editables", "trove-classifiers"}
+# Pinned for building, and for GPU machines: no difference where absent.
+OPTIONAL = {"hatchling", "editables", "trove-classifiers", "vllm"}
 UNUSED = {"torchvision", "torchaudio", "torchcodec"}
 
 
@@ -33,7 +34,7 @@ def differences(pins: dict[str, str], project: dict[str, object]) -> list[str]:
     found = []
     for name, version in pins.items():
         have = installed.get(name)
-        if have is None and name not in BUILD_ONLY:
+        if have is None and name not in OPTIONAL:
             found.append(f"{name} {version} is not installed")
         elif have is not None and have.split("+")[0] != version.split("+")[0]:
             found.append(f"{name} is {have}, constraints.txt says {version}")

@@ -48,7 +48,7 @@ quiet_pip() {
         sleep 1
         waited=$((waited + 1))
         if [ $((waited % 20)) -eq 0 ]; then
-            say "  ${waited} s: $(tail -n 1 "$LOG" | tr '\r' '\n' | tail -n 1 | cut -c1-100)"
+            say "  ${waited} s: $(grep -vE '^ |WARNING|^$' "$LOG" | tail -n 1 | cut -c1-90)"
         fi
     done
     wait "$pid"
@@ -71,6 +71,8 @@ stamp_now() { cat pyproject.toml constraints.txt scripts/setup.sh | sha256sum | 
 
 main() {
     local stamp started=$SECONDS
+    exec 9<constraints.txt # one set-up at a time: a second one waits for the first
+    flock 9
     stamp=$(stamp_now)
     if [ -x "$VENV/bin/python" ] && [ "$(cat "$STAMP" 2>/dev/null)" = "$stamp" ]; then
         return

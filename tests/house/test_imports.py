@@ -101,6 +101,9 @@ def test_broad_excepts_stand_only_where_a_failure_is_counted_and_kept(
             if isinstance(node, ast.ExceptHandler):
                 named = getattr(node.type, "id", "bare" if node.type is None else "")
                 at_boundary = boundaries & set(path.parts) and named != "bare"
+                last = node.body[-1]
+                if isinstance(last, ast.Raise) and last.exc is None:
+                    continue  # tidies up and passes the failure on
                 if named in {"bare", "Exception", "BaseException"} and not at_boundary:
                     broad.append(f"{path}:{node.lineno}")
     assert not broad, f"name the error that is expected: {broad}"
