@@ -31,10 +31,11 @@ def demo(
 
     from pirta_cli import demo_steps as steps
     from pirta_cli.serve_command import wait_for_signal
+    from serve_apps.run import check_port_is_free
 
     console = Console()
     with ExitStack() as running:
-        steps.check_port_is_free(port)
+        check_port_is_free(steps.LOOPBACK, port)
         settings = steps.write_settings(out, port=port)
         console.rule("1/5 Phantom cohort of two sites")
         table = steps.make_demo_cohort(out, num_workers=num_workers, console=console)

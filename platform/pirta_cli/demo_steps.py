@@ -17,7 +17,7 @@ from rich.console import Console
 
 from pirta.contracts.case import CaseRecord
 from pirta.contracts.report import Report
-from pirta.errors import ManifestError, SettingsError
+from pirta.errors import ManifestError
 from pirta.settings import Settings, load_settings
 from pirta_cli.progress import job_progress
 
@@ -27,16 +27,6 @@ if TYPE_CHECKING:
 
 QUERY_SPLIT = "query"
 LOOPBACK = "127.0.0.1"
-
-
-def check_port_is_free(port: int) -> None:
-    """Raise a SettingsError where something already listens on the port."""
-    with socket.socket() as probe:
-        probe.settimeout(1.0)
-        if probe.connect_ex((LOOPBACK, port)) == 0:
-            raise SettingsError(
-                f"Port {port} on loopback is taken.", remedy="End what runs there, or use --port."
-            )
 
 
 def write_settings(out: Path, *, port: int) -> Settings:

@@ -54,6 +54,8 @@ def _line_writer(console: Console, title: str) -> Update:
             return
         last_line = now
         suffix = f" · {note}" if note else ""
-        console.print(f"{title}: {done}/{total} after {now - started:.0f} s{suffix}", highlight=False)
+        console.print(
+            f"{title}: {done}/{total} after {now - started:.0f} s{suffix}", highlight=False
+        )
 
     return update

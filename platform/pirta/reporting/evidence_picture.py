@@ -61,7 +61,13 @@ def draw_evidence(query: Panel, neighbours: Sequence[Panel], path: Path, *, titl
         )
     for row, name in enumerate(("DWI", "ADC")):
         axes[row][0].text(
-            -0.06, 0.5, name, color="white", rotation=90, va="center", transform=axes[row][0].transAxes
+            -0.06,
+            0.5,
+            name,
+            color="white",
+            rotation=90,
+            va="center",
+            transform=axes[row][0].transAxes,
         )
     axes[1][0].text(0.02, 0.03, "R", color="#8ecae6", transform=axes[1][0].transAxes)
     axes[1][0].text(0.92, 0.03, "L", color="#8ecae6", transform=axes[1][0].transAxes)

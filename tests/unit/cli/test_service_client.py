@@ -11,7 +11,6 @@ import pytest
 
 from pirta.errors import (
     FileMissingError,
-    GeometryError,
     RegistryError,
     UnavailableError,
     error_classes,
