@@ -11,23 +11,17 @@ and ghosts are in it; `truth_adc_IJK` is the same without noise.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from pirta.cohort.acquisition import Placement, place_head, receive, sample, sample_labels
 from pirta.cohort.anatomy import Anatomy, make_anatomy
 from pirta.cohort.lesions import LesionPlan, grow_lesion, insert_lesion
-from pirta.cohort.scanner import ADC_UNIT_FACTOR, Scanner
+from pirta.cohort.scanner import Scanner
+from pirta.cohort.storing import Storing, adc_of, stored_units
 from pirta.cohort.template import SPACING_MM, Template, load_template
 from pirta.cohort.tissue import TissueMaps, make_tissue
-
-Scalar = TypeVar("Scalar", bound=np.generic)
-
-_HIGHEST_ADC = 4.0  # 10⁻³ mm²/s; scanners cut there or nearby
-_MASK_BELOW_SHARE = 0.25  # of the brain's median b0, under which a masked ADC is 0
 
 
 @dataclass(frozen=True)
@@ -80,12 +74,12 @@ def make_phantom(
     placement = place_head(pose_rng, scanner, anatomy.affine)
     b0_XYZ, dwi_XYZ = (sample(part, placement, scanner) for part in (b0_xyz, dwi_xyz))
     brain_XYZ = sample_labels(anatomy.brain_XYZ.astype(np.uint8), placement)
-    truth_XYZ = _adc(b0_XYZ, dwi_XYZ, scanner.b_value_s_mm2) * brain_XYZ
+    truth_XYZ = adc_of(b0_XYZ, dwi_XYZ, scanner.b_value_s_mm2) * brain_XYZ
     heard_b0, heard_dwi = receive(
         noise_rng, b0_XYZ, dwi_XYZ, scanner, placement, tissue_dwi=_tissue_signal(tissue, scanner)
     )
-    dwi_stored, adc_stored = _stored_units(heard_b0, heard_dwi, brain_XYZ, scanner)
-    store = _Storing(placement, scanner)
+    dwi_stored, adc_stored = stored_units(heard_b0, heard_dwi, brain_XYZ, scanner)
+    store = Storing(placement, scanner)
     return Phantom(
         dwi_IJK=store(dwi_stored),
         adc_IJK=store(adc_stored),
@@ -134,41 +128,6 @@ def _tissue_signal(tissue: TissueMaps, scanner: Scanner) -> float:
     return float(np.median(tissue.b0_XYZ[inside][::16] * decay))
 
 
-def _adc(
-    b0: NDArray[np.float32], dwi: NDArray[np.float32], b_value_s_mm2: float
-) -> NDArray[np.float32]:
-    """ADC in 10⁻³ mm²/s from two images, within what a scanner would store."""
-    least = np.float32(1e-6)
-    ratio = np.log(np.maximum(b0, least) / np.maximum(dwi, least))
-    adc = np.clip(ratio / np.float32(b_value_s_mm2 * 1e-3), 0, np.float32(_HIGHEST_ADC))
-    return np.asarray(adc, np.float32)
-
-
-def _stored_units(
-    b0_XYZ: NDArray[np.float32],
-    dwi_XYZ: NDArray[np.float32],
-    brain_XYZ: NDArray[np.uint8],
-    scanner: Scanner,
-) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
-    """Gain, unit, background and data type of the two files."""
-    adc_XYZ = _adc(b0_XYZ, dwi_XYZ, scanner.b_value_s_mm2)
-    if scanner.stripped:
-        dwi_XYZ, adc_XYZ = dwi_XYZ * brain_XYZ, adc_XYZ * brain_XYZ
-    elif scanner.adc_masked:
-        typical = np.median(b0_XYZ[brain_XYZ > 0])
-        adc_XYZ = adc_XYZ * (b0_XYZ > _MASK_BELOW_SHARE * typical)
-    return (
-        _as_dtype(dwi_XYZ * np.float32(scanner.gain), scanner.dwi_dtype),
-        _as_dtype(adc_XYZ * np.float32(ADC_UNIT_FACTOR[scanner.adc_unit]), scanner.adc_dtype),
-    )
-
-
-def _as_dtype(values: NDArray[np.float32], dtype: str) -> NDArray[np.generic]:
-    if dtype == "int16":
-        return np.rint(np.clip(values, -32768, 32767)).astype(np.int16)
-    return values
-
-
 def _mask(
     fraction_xyz: NDArray[np.float32], placement: Placement, scanner: Scanner
 ) -> NDArray[np.uint8]:
@@ -177,20 +136,3 @@ def _mask(
     if fullest == 0:
         return np.zeros(share_XYZ.shape, np.uint8)
     return (share_XYZ >= 0.5 * fullest).astype(np.uint8)
-
-
-class _Storing:
-    """Turns an array of the scanner's grid to the orientation of its files."""
-
-    def __init__(self, placement: Placement, scanner: Scanner) -> None:
-        codes = nib.orientations.axcodes2ornt(tuple(scanner.orientation))
-        # The grid is RAS but for the tilt, so its own codes are these whatever the angle.
-        self._turn = nib.orientations.ornt_transform(
-            nib.orientations.axcodes2ornt(("R", "A", "S")), codes
-        )
-        back = nib.orientations.inv_ornt_aff(self._turn, scanner.shape)
-        self.affine: NDArray[np.float64] = placement.affine @ back
-
-    def __call__(self, values_XYZ: NDArray[Scalar]) -> NDArray[Scalar]:
-        turned = nib.orientations.apply_orientation(values_XYZ, self._turn)
-        return np.ascontiguousarray(turned)

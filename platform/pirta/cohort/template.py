@@ -24,7 +24,7 @@ class Template:
         gm_XYZ, wm_XYZ: share of gray and white matter, 0 to 1.
         t1_XYZ: T1 intensity, about 0.3 in CSF to 0.85 in white matter.
         brain_XYZ: 1 in the brain (ventricles too), 0 outside.
-        outside_mm_XYZ: distance to the brain's hull, negative inside.
+        outside_mm_XYZ: distance to the brain's hull, 0 inside.
         affine: voxel to MNI millimetres.
     """
 
@@ -65,9 +65,7 @@ def load_template() -> Template:
     brain = _largest_part(ndimage.binary_fill_holes(t1_XYZ > 0))
     hull = ndimage.binary_closing(np.pad(brain, _HULL_CLOSING_VOX), iterations=_HULL_CLOSING_VOX)
     inner = (slice(_HULL_CLOSING_VOX, -_HULL_CLOSING_VOX),) * 3
-    outside = ndimage.distance_transform_edt(~hull[inner]) - ndimage.distance_transform_edt(
-        hull[inner]
-    )
+    outside = ndimage.distance_transform_edt(~hull[inner])
     return Template(
         gm_XYZ=np.clip(gm_XYZ, 0, 1),
         wm_XYZ=np.clip(wm_XYZ, 0, 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("cohort") / "new"
-    make_cohort(PLAN, out, num_workers=1)
+    make_cohort(PLAN, out, num_workers=2)
     return out
 
 
@@ -76,19 +77,14 @@ def test_a_second_call_changes_nothing(cohort: Path) -> None:
     assert calls == [(2, 2)]
 
 
-def test_a_cut_off_run_is_finished_with_the_same_bytes_by_two_workers(
+def test_a_cut_off_run_is_finished_with_the_same_bytes_by_one_worker(
     cohort: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "again"
-    make_cohort(replace(PLAN), out, num_workers=2)
-    assert contents(out) == contents(cohort)
+    shutil.copytree(cohort, out)
     (out / "cohort.parquet").unlink()
-    image = next((out / "sub-unit0002").rglob("*_dwi.nii.gz"))
-    for path in sorted((out / "sub-unit0002").rglob("*"), reverse=True):
-        path.unlink() if path.is_file() else path.rmdir()
-    (out / "sub-unit0002").rmdir()
+    shutil.rmtree(out / "sub-unit0002")  # its truth is there, its images are not
     make_cohort(PLAN, out, num_workers=1)
-    assert image.is_file()
     assert contents(out) == contents(cohort)
 
 

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pirta.cohort.acquisition import place_head
 from pirta.cohort.lesions import LesionPlan, plan_lesion
 from pirta.cohort.phantom import Phantom, make_phantom
-from pirta.cohort.scanner import ADC_UNIT_FACTOR, AdcUnit, coarse_scanner
+from pirta.cohort.scanner import AdcUnit, coarse_scanner
+from pirta.cohort.storing import Storing, stored_units
 from pirta.cohort.template import Template
 from pirta.contracts.finding import InfarctType, Label, Laterality, LesionClass
 
@@ -44,13 +46,9 @@ def canonical(values: NDArray[np.generic], affine: NDArray[np.float64]) -> NDArr
     return np.asarray(image.dataobj)
 
 
-def test_the_same_seed_makes_the_same_bytes_and_another_does_not(
-    template: Template, normal: Phantom
-) -> None:
-    again = make_phantom(SEED, SCANNER, None, template=template)
+def test_another_seed_is_another_head(template: Template, normal: Phantom) -> None:
     other = make_phantom(SEED + 1, SCANNER, None, template=template)
     for name in ("dwi_IJK", "adc_IJK", "territory_IJK"):
-        assert getattr(again, name).tobytes() == getattr(normal, name).tobytes()
         assert getattr(other, name).tobytes() != getattr(normal, name).tobytes()
 
 
@@ -109,32 +107,44 @@ def test_the_mask_lies_in_the_territory_and_on_the_patients_side(stroke: Phantom
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LPS", "LAS", "RAI", "LPI", "SAR"])
-def test_every_orientation_is_the_same_head_in_the_same_place(
-    template: Template, normal: Phantom, codes: str
-) -> None:
-    turned = make_phantom(SEED, replace(SCANNER, orientation=codes), None, template=template)
-    assert "".join(nib.aff2axcodes(turned.affine)) == codes
-    np.testing.assert_array_equal(
-        canonical(turned.dwi_IJK, turned.affine), canonical(normal.dwi_IJK, normal.affine)
-    )
-    place, expected = (
-        (np.argwhere(p.brain_IJK) @ p.affine[:3, :3].T + p.affine[:3, 3]).mean(axis=0)
-        for p in (turned, normal)
-    )
-    np.testing.assert_allclose(place, expected, atol=1e-6)
+def test_every_orientation_keeps_each_voxel_in_its_place(codes: str) -> None:
+    scanner = replace(SCANNER, orientation=codes, matrix=10, num_slices=7, tilt_deg=14.0)
+    placement = place_head(np.random.default_rng(0), scanner, np.eye(4))
+    values_XYZ = np.arange(700, dtype=np.float32).reshape(scanner.shape)
+    store = Storing(placement, scanner)
+    stored_IJK = store(values_XYZ)
+    assert "".join(nib.aff2axcodes(store.affine)) == codes
+    np.testing.assert_array_equal(canonical(stored_IJK, store.affine), values_XYZ)
+    for voxel_XYZ in ((0, 0, 0), (9, 2, 6), (4, 8, 1)):
+        voxel_IJK = np.argwhere(stored_IJK == values_XYZ[voxel_XYZ])[0]
+        np.testing.assert_allclose(
+            store.affine @ [*voxel_IJK, 1], placement.affine @ [*voxel_XYZ, 1], atol=1e-9
+        )
 
 
-@pytest.mark.parametrize("unit", list(ADC_UNIT_FACTOR))
-def test_the_adc_is_stored_in_the_scanners_unit(
-    template: Template, normal: Phantom, unit: AdcUnit
+def test_the_same_seed_is_the_same_bytes_in_another_orientation(
+    template: Template, normal: Phantom
 ) -> None:
-    dtype = "int16" if unit == "1e-6 mm2/s" else "float32"
-    other = make_phantom(
-        SEED, replace(SCANNER, adc_unit=unit, adc_dtype=dtype), None, template=template
-    )
-    assert other.adc_IJK.dtype == dtype
-    inside = other.adc_IJK.astype(float) / ADC_UNIT_FACTOR[unit]
-    np.testing.assert_allclose(inside, normal.adc_IJK, atol=6e-4)
+    turned = make_phantom(SEED, replace(SCANNER, orientation="RPI"), None, template=template)
+    for name in ("dwi_IJK", "adc_IJK", "mask_IJK", "territory_IJK", "brain_IJK", "truth_adc_IJK"):
+        first, second = (
+            canonical(getattr(phantom, name), phantom.affine) for phantom in (turned, normal)
+        )
+        assert first.tobytes() == second.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("unit", "dtype", "stored"),
+    [("1e-3 mm2/s", "float32", 0.8), ("1e-6 mm2/s", "int16", 800), ("mm2/s", "float32", 8e-4)],
+)
+def test_the_adc_is_stored_in_the_scanners_unit(unit: AdcUnit, dtype: str, stored: float) -> None:
+    scanner = replace(SCANNER, adc_unit=unit, adc_dtype=dtype)  # type: ignore[arg-type]
+    b0 = np.full((2, 2, 2), 1.5, np.float32)
+    dwi = b0 * np.float32(np.exp(-scanner.b_value_s_mm2 * 1e-3 * 0.8))
+    written_dwi, written_adc = stored_units(b0, dwi, np.ones((2, 2, 2), np.uint8), scanner)
+    assert written_adc.dtype == dtype
+    np.testing.assert_allclose(written_adc, stored, rtol=1e-4)
+    np.testing.assert_allclose(written_dwi, dwi * scanner.gain, rtol=1e-6)
 
 
 def test_a_skull_shows_outside_the_brain_faintly(template: Template) -> None:
