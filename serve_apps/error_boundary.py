@@ -2,6 +2,7 @@
 
     {"error": {"code": "...", "message": "...", "remedy": "..."}, "request_id": "..."}
 
+Serve's proxy makes the id where the caller sent none, and puts it into every answer's headers.
 A typed error answers with its own status. Anything else is a fault of ours: it answers 500
 with nothing of its text, which may hold patient data, and is logged by kind and place.
 """
@@ -14,7 +15,7 @@ import uuid
 from pathlib import PurePath
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -43,15 +44,13 @@ class ErrorBoundary:
         scope.setdefault("state", {})["request_id"] = request_id
         has_started = False
 
-        async def send_with_id(message: Message) -> None:
+        async def send_noted(message: Message) -> None:
             nonlocal has_started
-            if message["type"] == "http.response.start":
-                has_started = True
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+            has_started = has_started or message["type"] == "http.response.start"
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_id)
+            await self._app(scope, receive, send_noted)
         except PirtaError as error:
             self._log.info("request refused", request_id=request_id, code=error.code)
             response = error_response(error, request_id)
@@ -67,7 +66,7 @@ class ErrorBoundary:
         else:
             return
         if not has_started:
-            await response(scope, receive, send_with_id)
+            await response(scope, receive, send_noted)
 
 
 def error_response(

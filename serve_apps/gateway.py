@@ -15,8 +15,8 @@ from pirta.contracts.release import Release
 from pirta.log import make_logger
 from pirta.settings import Settings
 from serve_apps.door import check_door
+from serve_apps.handles import ports_on_handles
 from serve_apps.http_app import make_http_app
-from serve_apps.ports import ports_on_handles
 
 
 @serve.ingress()

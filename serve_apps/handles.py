@@ -20,6 +20,7 @@ from pirta.contracts.report import RetrievedCase
 from pirta.contracts.study import PreparedStudy, StudyFiles
 from pirta.errors import PirtaError, UnavailableError
 from pirta.reporting.prompt import Prompt
+from serve_apps.ports import Ports, ReadyCheck
 
 _ATTEMPTS = 3
 _PAUSE_S = 0.5
@@ -116,3 +117,26 @@ class HandleWriter:
         answer = await call("writer", lambda: self._handle.write.remote(prompt))
         assert isinstance(answer, str)
         return answer
+
+
+def ports_on_handles(
+    *,
+    preprocessor: DeploymentHandle[Any],
+    encoder: DeploymentHandle[Any],
+    retriever: DeploymentHandle[Any],
+    writer: DeploymentHandle[Any],
+) -> Ports:
+    """Return the ports over deployment handles."""
+    # Not the preprocessor: it holds nothing that can fail, and a busy one is not an unready one.
+    handles = {"encoder": encoder, "retriever": retriever, "writer": writer}
+    return Ports(
+        preparer=HandlePreparer(preprocessor),
+        encoder=HandleEncoder(encoder),
+        retriever=HandleRetriever(retriever),
+        writer=HandleWriter(writer),
+        ready_checks={name: _check(name, handle) for name, handle in handles.items()},
+    )
+
+
+def _check(name: str, handle: DeploymentHandle[Any]) -> ReadyCheck:
+    return lambda: call(name, lambda: handle.ready.remote(), attempts=1)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ray.llm._internal.common.callbacks.base import CallbackBase, CallbackConfig
 from ray.llm._internal.serve.core.configs.llm_config import DiskMultiplexConfig
 from ray.llm._internal.serve.utils.lora_serve_utils import LoraModelLoader
 from ray.serve.llm import LLMConfig, build_llm_deployment
@@ -57,6 +58,14 @@ class LocalLoraLoader(LoraModelLoader):  # type: ignore[misc]  # ray.llm ships n
                 lora_assigned_int_id=len(self.disk_cache) + 1,
             )
         return self.disk_cache[lora_model_id]
+
+
+class WeightsAreLocal(CallbackBase):  # type: ignore[misc]  # ray.llm ships no types
+    """Leaves out the engine's download step, which would load vLLM in one process more."""
+
+    async def on_before_node_init(self) -> None:
+        """Tell the engine that there is nothing to fetch."""
+        self.ctx.run_init_node = False
 
 
 class ReportEngine(LLMServer):
@@ -125,6 +134,7 @@ def build_engine(settings: Settings, *, adapter_id: str) -> Application:
         },
         engine_kwargs=engine_kwargs(writer),
         lora_config={"dynamic_lora_loading_path": _UNUSED_CLOUD_PATH},
+        callback_config=CallbackConfig(callback_class=WeightsAreLocal),
         experimental_configs={_ADAPTERS: {adapter_id: str(writer.adapter_path.resolve())}},
         deployment_config={
             **scaling_options(settings.scaling.engine, settings, with_actor_options=False),

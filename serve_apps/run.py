@@ -13,10 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pirta.contracts.release import Release
 from pirta.errors import SettingsError, UnavailableError
 from pirta.settings import Settings
+
+if TYPE_CHECKING:
+    from ray.serve import Application
 
 APP_NAME = "pirta"
 _MIN_LOGICAL_CPUS = 8
@@ -39,7 +43,7 @@ class RunningService:
 
         if not ray.is_initialized():
             return
-        serve.shutdown()
+        serve.delete(APP_NAME)
         if self.owns_ray:
             ray.shutdown()
 
@@ -58,6 +62,8 @@ def start(settings: Settings, *, on_stage: OnStage | None = None) -> RunningServ
     tell("Loading Ray Serve and vLLM")
     import ray
 
+    with _root_logger_kept():
+        import serve_apps.llm  # noqa: F401
     from serve_apps.app import build_app
 
     owns_ray = not ray.is_initialized()
@@ -65,6 +71,9 @@ def start(settings: Settings, *, on_stage: OnStage | None = None) -> RunningServ
         _start_ray()
     gateway = settings.gateway
     service = RunningService(f"http://{gateway.host}:{gateway.port}", owns_ray)
+    # Both tell every step at INFO on the terminal; their own log files keep it.
+    for name in ("ray.serve", "ray.data"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         _deploy(build_app(settings, release), settings, tell)
     except BaseException:
@@ -105,19 +114,34 @@ def check_port_is_free(host: str, port: int) -> None:
 def _start_ray() -> None:
     import ray
 
-    quiet = {"log_to_driver": False, "logging_level": logging.WARNING}
     if os.environ.get("RAY_ADDRESS"):  # a cluster that is there already
-        ray.init(**quiet)
+        ray.init(log_to_driver=False, logging_level=logging.WARNING)
         return
     # Logical CPUs: the graph reserves little and shares what the machine has.
     num_cpus = max(_MIN_LOGICAL_CPUS, os.cpu_count() or 1)
-    ray.init(num_cpus=num_cpus, include_dashboard=False, **quiet)
+    ray.init(
+        num_cpus=num_cpus,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.WARNING,
+    )
 
 
-def _deploy(application: object, settings: Settings, tell: OnStage) -> None:
+@contextmanager
+def _root_logger_kept() -> Iterator[None]:
+    """Undo what ray.llm does to the process's root logger when it is imported."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+def _deploy(application: Application, settings: Settings, tell: OnStage) -> None:
     from ray import serve
 
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     serve.start(http_options={"host": settings.gateway.host, "port": settings.gateway.port})
     try:
         with _deployments_told(tell):

@@ -175,7 +175,13 @@ class MilvusIndex:
             if self._client is None:
                 # Each failed call would be logged with its traceback; we raise typed errors.
                 logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
-                self._client = MilvusClient(self._uri, token=self._token, timeout=self._timeout_s)
+                self._client = MilvusClient(
+                    self._uri,
+                    token=self._token,
+                    timeout=self._timeout_s,
+                    # Its pings while idle come more often than milvus-lite takes them.
+                    grpc_options={"grpc.keepalive_permit_without_calls": False},
+                )
             return self._client
 
     def _typed(self, code: int, collection: str) -> PirtaError:

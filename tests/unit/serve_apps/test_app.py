@@ -1,0 +1,83 @@
+"""Scaling options, builder arguments, and what a release check refuses before Ray starts."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from pirta.contracts.release import Release
+from pirta.errors import ReleaseError, SettingsError
+from pirta.settings import GatewaySettings, ReplicaSettings, Settings
+from serve_apps.app import AppArgs, build, build_app, settings_for
+from serve_apps.run import check_port_is_free, start
+from serve_apps.scaling import scaling_options
+
+
+def test_every_limit_of_a_deployment_is_set() -> None:
+    settings = Settings()
+    for name in type(settings.scaling).model_fields:
+        options = scaling_options(getattr(settings.scaling, name), settings)
+        assert 0 < options["autoscaling_config"]["target_ongoing_requests"] < 1e6
+        assert 0 < options["max_ongoing_requests"] < 1e6
+        assert 0 < options["max_queued_requests"] < 1e6
+        assert options["graceful_shutdown_timeout_s"] > settings.writer.timeout_s
+
+
+def test_more_minimum_than_maximum_replicas_takes_the_minimum() -> None:
+    options = scaling_options(ReplicaSettings(min_replicas=3, max_replicas=2), Settings())
+    assert options["autoscaling_config"]["max_replicas"] == 3
+
+
+def test_an_unknown_builder_argument_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        AppArgs.model_validate({"setings_path": "x"})
+
+
+def test_the_builder_refuses_a_missing_settings_file_and_a_missing_release(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError):
+        build(AppArgs(settings_path=str(tmp_path / "none.toml")))
+    with pytest.raises(ReleaseError):
+        build(AppArgs(release_path=str(tmp_path / "none.json")))
+
+
+def test_an_open_door_is_refused_before_anything_is_loaded(release: Release) -> None:
+    with pytest.raises(SettingsError, match=r"gateway\.tokens"):
+        build_app(Settings(), release)
+    with pytest.raises(SettingsError, match=r"gateway\.tokens"):
+        start(Settings())
+
+
+def test_a_release_without_its_weights_is_refused_before_anything_is_loaded(
+    release: Release,
+) -> None:
+    with pytest.raises(ReleaseError, match="encoder"):
+        build_app(Settings(gateway=GatewaySettings(demo=True)), release)
+
+
+def test_the_release_says_where_the_weights_lie(release: Release) -> None:
+    settings = settings_for(Settings(), release)
+    assert settings.encoder.path == Path(release.encoder_path)
+    assert settings.writer.base_path == Path(release.writer_base_path)
+    assert settings.writer.adapter_path == Path(release.writer_adapter_path)
+
+
+def test_a_taken_port_is_named_before_ray_starts() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(SettingsError, match=str(port)):
+            check_port_is_free("127.0.0.1", port)
+
+
+def test_importing_the_builder_loads_neither_ray_nor_torch() -> None:
+    code = (
+        "import sys, serve_apps.app, serve_apps.run\n"
+        "assert not {'ray', 'torch', 'vllm'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
