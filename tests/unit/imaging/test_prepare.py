@@ -122,6 +122,17 @@ def test_what_a_reader_should_know_is_told_as_a_warning(brain) -> None:
     assert "may not cover all of it" in warnings[1]
 
 
+def test_n4_leaves_the_adc_alone_unless_the_settings_ask_for_it(pair: Pair) -> None:
+    plain = _prepare(pair).study.volume_CXYZ
+    asked = prepare_study(
+        *pair,
+        settings=QUICK.model_copy(update={"n4_on_adc": True}),
+        stripper=AlreadyStrippedStripper(),
+    ).volume_CXYZ
+    np.testing.assert_array_equal(asked[0], plain[0])
+    assert np.abs(asked[1] - plain[1]).max() > 0
+
+
 def test_a_fingerprint_follows_the_settings_and_nothing_else() -> None:
     first = fingerprint(PreprocessingSettings())
     assert first == fingerprint(PreprocessingSettings())
