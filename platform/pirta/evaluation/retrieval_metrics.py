@@ -66,7 +66,7 @@ def any_hit_at(relevant_QN: Hits, k: int) -> Values:
     _check(k)
     if relevant_QN.shape[1] == 0:
         return np.full(len(relevant_QN), math.nan)
-    return relevant_QN[:, :k].any(axis=1).astype(np.float64)
+    return np.asarray(relevant_QN[:, :k].any(axis=1), dtype=np.float64)
 
 
 def average_precision_at(
@@ -87,7 +87,10 @@ def average_precision_at(
         Normalisation.REACHABLE: np.minimum(n, num_relevant_Q),
         Normalisation.RETRIEVED: np.maximum(first.sum(axis=1), 1),
     }[normalisation]
-    return np.asarray(np.where(num_relevant_Q > 0, total / np.maximum(divisor, 1), math.nan))
+    known_Q = num_relevant_Q > 0
+    average: Values = np.full(len(relevant_QN), math.nan)
+    average[known_Q] = (total / np.maximum(divisor, 1))[known_Q]
+    return average
 
 
 def _check(k: int) -> None:
