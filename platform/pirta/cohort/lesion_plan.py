@@ -131,10 +131,7 @@ def plan_lesion(
     side = laterality or _draw_side(rng, kind)
     multifocal = rng.random() < _MULTIFOCAL_SHARE[kind] or side is Laterality.BILATERAL
     num_foci = int(rng.integers(2, 5)) if multifocal else 1
-    low, high = volumes_ml
-    if chosen_class is LesionClass.MILD:
-        low *= 1.4  # a faint lesion of a few voxels is no answer that an image can give
-    volume_ml = float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    volume_ml = _draw_volume_ml(rng, volumes_ml, chosen_class, num_foci)
     finding = Finding(
         lesion_class=chosen_class,
         infarct_type=kind,
@@ -144,7 +141,7 @@ def plan_lesion(
     )
     return LesionPlan(
         finding=finding,
-        target_volume_ml=max(volume_ml, _LEAST_FOCUS_ML * num_foci if multifocal else 0.0),
+        target_volume_ml=volume_ml,
         adc_ratio=float(rng.uniform(*_ADC_RATIO[chosen_class])),
         t2_ratio=float(rng.uniform(*_T2_RATIO[chosen_class])),
         num_foci=num_foci,
@@ -164,6 +161,16 @@ def _draw_type(
             return kind, volumes_ml
     known = ", ".join(kind for kind, _, _ in rows)
     raise ValueError(f"no {wanted} infarct in the {territory}; it has: {known}")
+
+
+def _draw_volume_ml(
+    rng: np.random.Generator, range_ml: tuple[float, float], kind: LesionClass, num_foci: int
+) -> float:
+    low, high = range_ml
+    if kind is LesionClass.MILD:
+        low *= 1.4  # a faint lesion of a few voxels is no answer that an image can give
+    volume_ml = float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    return max(volume_ml, _LEAST_FOCUS_ML * num_foci if num_foci > 1 else 0.0)
 
 
 def _draw_side(rng: np.random.Generator, kind: InfarctType) -> Laterality:
