@@ -44,7 +44,6 @@ from pirta.settings import PreprocessingSettings, Settings
 SHARD_CASES = 256  # one Ray Data execution: bounds what the driver plans at a time
 PART_CASES = 16  # what a crash can lose at the most
 WORKER_MEMORY_BYTES = 2 * 1024**3  # deepbet at 256³ peaked at 1.3 GiB with torch loaded
-WORKER_RETRIES = 3  # a study that kills its worker ends the run; Ray's default is for ever
 
 Row: TypeAlias = dict[str, str | None]
 
@@ -237,7 +236,6 @@ def _prepare_shard(
         compute=ray.data.ActorPoolStrategy(size=_affordable(min(num_workers, len(rows)))),
         num_cpus=1,
         memory=WORKER_MEMORY_BYTES,
-        max_task_retries=WORKER_RETRIES,
     )
     yield from dataset.iter_rows()
 
