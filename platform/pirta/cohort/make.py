@@ -240,7 +240,8 @@ def _claim(plan: CohortPlan, out: Path) -> None:
     if marker.is_file():
         if marker.read_text(encoding="utf-8") != _json(content):
             raise ManifestError(
-                f"The folder {out} holds a cohort made from another plan than '{plan.name}'.",
+                f"The folder {out} holds a cohort made from another plan than '{plan.name}', "
+                "or by another version.",
                 remedy="Name another folder, or remove this one.",
             )
         return

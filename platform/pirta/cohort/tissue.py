@@ -47,8 +47,7 @@ HEAD = (
     Substance(0.95, 500.0, 2.6),
 )
 _PALLIDUM_MNI_MM, _PALLIDUM_RADIUS_MM, _IRON_LOSS = (19.0, -5.0, 0.0), 7.0, 0.22
-# Gray and white matter's b0, then their ADC: standard deviation from head to head, as a share.
-_WOBBLE_STD = (0.02, 0.045, 0.02, 0.025)
+_WOBBLE_STD = 0.015  # of gray and white matter's b0 and ADC from head to head, as a share
 _HYPERINTENSITY_RATE, _CAVITY_RATE = 0.45, 0.15
 
 
@@ -75,7 +74,7 @@ def make_tissue(
     """Return the maps at an echo time; without the head, only the brain has signal."""
     share = anatomy.gm_XYZ + anatomy.wm_XYZ
     gray = anatomy.gm_XYZ / np.maximum(share, np.float32(1e-3))
-    wobble = rng.normal(1.0, _WOBBLE_STD).astype(np.float32)
+    wobble = rng.normal(1.0, _WOBBLE_STD, size=4).astype(np.float32)
     b0 = gray * np.float32(GRAY_MATTER.b0(te_ms)) * wobble[0]
     b0 += (1 - gray) * np.float32(WHITE_MATTER.b0(te_ms)) * wobble[1]
     adc = gray * np.float32(GRAY_MATTER.adc) * wobble[2]
