@@ -1,0 +1,153 @@
+"""Training examples: fresh lesions, what the targets say, and the same again after a resume."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from pirta.contracts.finding import LABELS, Label
+from pirta.errors import ManifestError
+from pirta.models.config import tiny
+from train_jobs.augment import NoiseBank, Strength, move, normalise, vary
+from train_jobs.data import UNKNOWN, ExampleMaker, StepBatches, collate, lesion_cells
+from train_jobs.training_pool import TrainingPool, load_pool
+
+
+@pytest.fixture(scope="module")
+def pool(synthetic_store: str) -> TrainingPool:
+    """The synthetic store's training split."""
+    return load_pool(synthetic_store, split="train")
+
+
+@pytest.fixture(scope="module")
+def maker(pool: TrainingPool) -> ExampleMaker:
+    """Fresh lesions only."""
+    return ExampleMaker(pool, real_share=0.0, strength=Strength())
+
+
+def test_the_pool_holds_one_split_and_knows_its_origin(
+    pool: TrainingPool, synthetic_store: str
+) -> None:
+    other = load_pool(synthetic_store, split="val")
+    assert [case.case_id for case in pool.hosts] == ["train-normal"]
+    assert len(pool.cases) == 4
+    assert pool.fingerprint == "synthetic"
+    assert pool.data_sha256 != other.data_sha256
+    assert pool.data_sha256 == load_pool(synthetic_store, split="train").data_sha256
+
+
+def test_an_unknown_split_is_named_with_those_there_are(synthetic_store: str) -> None:
+    with pytest.raises(ManifestError, match=r"'test'.*train, val"):
+        load_pool(synthetic_store, split="test")
+    assert load_pool(synthetic_store, split="test", required=False).cases == ()
+
+
+def test_a_store_without_hosts_is_refused(pool: TrainingPool) -> None:
+    bare = TrainingPool((), pool.by_label, pool.fingerprint, pool.data_sha256)
+    with pytest.raises(ManifestError, match="territory map"):
+        ExampleMaker(bare, real_share=0.0, strength=Strength())
+
+
+def test_every_label_comes_and_only_strokes_hold_lesion(maker: ExampleMaker) -> None:
+    rng = np.random.default_rng(0)
+    examples = [maker.draw(rng) for _ in range(24)]
+    assert {example.label for example in examples} == set(LABELS)
+    for example in examples:
+        stroke = example.label is not Label.NORMAL
+        assert (example.lesion_XYZ.sum() > 0) == stroke
+        assert (example.finding is not None) == stroke
+        assert example.volume_CXYZ.dtype == np.float32
+        assert np.isfinite(example.volume_CXYZ).all()
+        inside = example.volume_CXYZ[0][example.volume_CXYZ[0] > 0]
+        assert 0.9 < float(np.median(inside)) < 1.1
+
+
+def test_fresh_lesions_are_bright_on_dwi_and_dark_on_adc(maker: ExampleMaker) -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(8):
+        example = maker.draw(rng)
+        if example.label is Label.NORMAL:
+            continue
+        dwi, adc = example.volume_CXYZ
+        lesion = example.lesion_XYZ > 0
+        healthy = (dwi > 0) & ~lesion
+        assert dwi[lesion].mean() > dwi[healthy].mean()
+        assert adc[lesion].mean() < adc[healthy].mean()
+
+
+def test_a_step_has_the_same_batch_whenever_it_is_asked_for(maker: ExampleMaker) -> None:
+    batches = [StepBatches(maker, tiny(), batch_size=2, seed=3, rank=rank) for rank in (0, 0, 1)]
+    _ = batches[1][6]
+    first, again, other_rank, other_step = (
+        batches[0][7],
+        batches[1][7],
+        batches[2][7],
+        batches[0][8],
+    )
+    assert torch.equal(first.volume_BCXYZ, again.volume_BCXYZ)
+    assert not torch.equal(first.volume_BCXYZ, other_rank.volume_BCXYZ)
+    assert not torch.equal(first.volume_BCXYZ, other_step.volume_BCXYZ)
+
+
+def test_normal_cases_have_no_finding_to_learn(pool: TrainingPool, maker: ExampleMaker) -> None:
+    rng = np.random.default_rng(2)
+    batch = collate([maker.draw(rng) for _ in range(6)], tiny())
+    normal = batch.labels_B == LABELS.index(Label.NORMAL)
+    assert ((batch.classes_B == UNKNOWN) == normal).all()
+    assert ((batch.infarct_types_B == UNKNOWN) == normal).all()
+    assert (batch.lesion_BNM[normal] == 0).all()
+
+
+def test_lesion_cells_equal_counting_in_plain_loops() -> None:
+    config = tiny()
+    rng = np.random.default_rng(4)
+    lesion = np.zeros(config.volume_vox, np.uint8)
+    for x, y, z in rng.integers(0, 40, (30, 3)):
+        lesion[x : x + 2, y : y + 2, z % 40 : z % 40 + 2] = 1
+    found = lesion_cells(torch.from_numpy(lesion)[None], config)[0]
+    number = 0
+    for x in range(0, 96, 16):
+        for y in range(0, 112, 16):
+            for z in range(0, 48, 8):
+                patch = lesion[x : x + 16, y : y + 16, z : z + 8]
+                counts = [
+                    patch[a : a + 8, b : b + 8, c : c + 4].sum()
+                    for a in (0, 8)
+                    for b in (0, 8)
+                    for c in (0, 4)
+                ]
+                expected = np.minimum(np.array(counts) / 16, 1)
+                np.testing.assert_allclose(found[number].numpy(), expected)
+                number += 1
+
+
+def test_without_strength_a_move_is_nothing_or_a_mirror(pool: TrainingPool) -> None:
+    still = Strength(zoom=0.0, shift_mm=0.0)
+    host = pool.hosts[0]
+    assert host.territory_XYZ is not None
+    volume = host.volume_CXYZ.astype(np.float32)
+    for seed in range(4):
+        mirrored = np.random.default_rng(seed).random() < 0.5
+        moved, (labels,) = move(np.random.default_rng(seed), volume, [host.territory_XYZ], still)
+        step = -1 if mirrored else 1
+        np.testing.assert_allclose(moved, volume[:, ::step], atol=1e-5)
+        brain = volume[0, ::step] > 0
+        np.testing.assert_array_equal(labels, host.territory_XYZ[::step] * brain)
+
+
+def test_an_empty_volume_stays_empty_and_finite() -> None:
+    empty = np.zeros((2, 96, 112, 48), np.float32)
+    rng = np.random.default_rng(0)
+    moved, _ = move(rng, empty, [], Strength())
+    varied = vary(rng, moved, NoiseBank(0), Strength())
+    assert not varied.any()
+    assert not normalise(empty.copy()).any()
+
+
+def test_noise_has_unit_variance_and_windows_differ() -> None:
+    bank = NoiseBank(0)
+    rng = np.random.default_rng(0)
+    first, second = bank.window(rng, (50, 50, 50)), bank.window(rng, (50, 50, 50))
+    assert abs(float(first.std()) - 1) < 0.02
+    assert not np.array_equal(first, second)
