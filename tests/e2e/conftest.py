@@ -1,0 +1,138 @@
+"""The whole graph, once a session: phantoms, Ray Data, Milvus, vLLM and Serve, all real."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from pirta.contracts.case import CaseRecord
+from pirta.contracts.release import Release
+from pirta.retrieval.lite_server import LiteServer, start_lite_server
+from pirta.settings import GatewaySettings, IndexSettings, Settings
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder; Ray and vLLM leave sockets to the garbage collector."""
+    folder = Path(__file__).parent
+    for item in items:
+        if folder in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            for kind in ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning"):
+                item.add_marker(pytest.mark.filterwarnings(f"ignore::{kind}"))
+
+
+@dataclass
+class Graph:
+    """The running graph and what it was made from."""
+
+    url: str
+    settings: Settings
+    release: Release
+    table: str
+    cases: list[CaseRecord]
+    milvus: LiteServer
+
+    def held_out(self) -> CaseRecord:
+        """A stroke that is not in the index."""
+        return next(one for one in self.cases if one.split != "index" and one.finding)
+
+    def files_of(self, case: CaseRecord) -> dict[str, tuple[str, bytes]]:
+        """The case's images as a form takes them."""
+        from pirta.cohort.table import resolve_uri
+
+        uris = {"dwi": case.dwi_uri, "adc": case.adc_uri}
+        return {
+            name: (f"{name}.nii.gz", Path(resolve_uri(self.table, uri)).read_bytes())
+            for name, uri in uris.items()
+        }
+
+    def post(self, files: dict[str, Any], **data: str) -> httpx.Response:
+        """Ask for a report."""
+        return httpx.post(f"{self.url}/v1/reports", files=files, data=data, timeout=150)
+
+    @staticmethod
+    def replica_pids(deployment: str) -> list[int]:
+        """Return the process ids of a deployment's replicas on this machine."""
+        title = f"ServeReplica:pirta:{deployment}"
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                if entry.name.isdigit() and title in (entry / "cmdline").read_text("latin-1"):
+                    found.append(int(entry.name))
+            except OSError:  # it ended meanwhile
+                continue
+        return found
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _skip_without_weights(settings: Settings) -> None:
+    writer = settings.writer
+    folders = (settings.encoder.path, writer.base_path, writer.adapter_path)
+    missing = [str(path) for path in folders if not (path / "manifest.json").is_file()]
+    if missing:
+        pytest.skip(f"no weights at {', '.join(missing)}")
+
+
+@pytest.fixture(scope="session")
+def graph() -> Iterator[Graph]:
+    import ray
+
+    from pirta.cohort.make import make_cohort
+    from pirta.cohort.presets import tiny
+    from pirta.cohort.table import read_cohort
+    from pirta.pipelines.build_index import build_index
+    from pirta.pipelines.preprocess import preprocess_cohort
+    from serve_apps.retriever import open_index
+    from serve_apps.run import start
+
+    # Not pytest's own folder: its path can be longer than a Unix socket of Ray may be.
+    with tempfile.TemporaryDirectory(prefix="pirta-e2e-") as name:
+        folder = Path(name)
+        settings = Settings(
+            index=IndexSettings(uri=f"http://127.0.0.1:{_free_port()}", timeout_s=5.0),
+            gateway=GatewaySettings(demo=True, port=_free_port(), max_upload_mb=32),
+            release_path=folder / "release.json",
+        )
+        _skip_without_weights(settings)
+        table = make_cohort(tiny(), folder / "cohort", num_workers=2)
+        port = int(settings.index.uri.rsplit(":", 1)[1])
+        ray.init(num_cpus=8, include_dashboard=False, log_to_driver=False)
+        try:
+            with start_lite_server(folder / "milvus", port) as milvus:
+                store = str(folder / "prepared")
+                preprocess_cohort(
+                    table,
+                    store,
+                    settings=settings.preprocessing,
+                    num_workers=2,
+                    on_progress=lambda _progress: None,
+                )
+                index = open_index(settings.index)
+                release = build_index(
+                    store, settings=settings, index=index, out=settings.release_path
+                )
+                service = start(settings)
+                try:
+                    cases = read_cohort(table)
+                    yield Graph(service.url, settings, release, table, cases, milvus)
+                finally:
+                    service.stop()
+        finally:
+            ray.shutdown()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)
+                gc.collect()
