@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import platform
+import signal
 import sys
 import time
 from dataclasses import asdict
@@ -41,6 +42,8 @@ def main(names: list[str]) -> int:
     if unknown:
         sys.stderr.write(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}\n")
         return 2
+    # Let `with` blocks end the servers they started, when something else ends this process.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     ratios: list[Ratio] = []
     started = time.perf_counter()
     for name in names or BENCHMARKS:
