@@ -108,6 +108,7 @@ def finetune(
         cpus_per_worker=run.loop.num_threads,
         show=show,
     )
+    torch.set_num_threads(run.loop.num_threads)  # more would fight over a shared machine
     model = build_model(run, base)
     assert result.checkpoint is not None
     with result.checkpoint.as_directory() as folder:

@@ -77,6 +77,7 @@ def train_base(
         cpus_per_worker=run.loop.num_threads,
         show=show,
     )
+    torch.set_num_threads(run.loop.num_threads)  # more would fight over a shared machine
     model = build_model(run, load_tokenizer(tokenizer_dir))
     assert result.checkpoint is not None
     with result.checkpoint.as_directory() as folder:
