@@ -30,6 +30,12 @@ BASE_MODEL_ID = "report"
 # The loader's `dynamic_lora_loading_path` must look like cloud storage; nothing is fetched from it.
 _UNUSED_CLOUD_PATH = "s3://adapters-come-from-local-disk"
 _BAD_REQUEST = 400
+_ENGINE_ENVIRONMENT = {
+    "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_NO_USAGE_STATS": "1",
+    "HF_HUB_OFFLINE": "1",
+}
 _ADAPTERS = "pirta_adapter_paths"
 
 
@@ -124,10 +130,20 @@ def build_engine(settings: Settings, *, adapter_id: str) -> Application:
     Raises:
         CheckpointError: the base model's or the adapter's folder lacks its configuration file.
     """
+    _check_folder(settings.writer.base_path, "config.json", "base model")
+    _check_folder(settings.writer.adapter_path, "adapter_config.json", "adapter")
+    return build_llm_deployment(
+        engine_config(settings, adapter_id=adapter_id),
+        deployment_cls=ReportEngine,
+        name_prefix="Engine:",
+        bind_kwargs={"model_downloader": LocalLoraLoader},
+    )
+
+
+def engine_config(settings: Settings, *, adapter_id: str) -> LLMConfig:
+    """Return the engine's configuration for `ray.serve.llm`."""
     writer = settings.writer
-    _check_folder(writer.base_path, "config.json", "base model")
-    _check_folder(writer.adapter_path, "adapter_config.json", "adapter")
-    config = LLMConfig(
+    return LLMConfig(
         model_loading_config={
             "model_id": BASE_MODEL_ID,
             "model_source": str(writer.base_path.resolve()),
@@ -141,16 +157,9 @@ def build_engine(settings: Settings, *, adapter_id: str) -> Application:
             "ray_actor_options": {"num_cpus": 0},
             "health_check_timeout_s": 30,
         },
-        runtime_env={"env_vars": {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "HF_HUB_OFFLINE": "1"}},
-        # vLLM logs each request's figures only; its Prometheus metrics come through Ray.
+        runtime_env={"env_vars": _ENGINE_ENVIRONMENT},
         log_engine_metrics=True,
         **hardware(settings),
-    )
-    return build_llm_deployment(
-        config,
-        deployment_cls=ReportEngine,
-        name_prefix="Engine:",
-        bind_kwargs={"model_downloader": LocalLoraLoader},
     )
 
 

@@ -44,6 +44,3 @@ class Preprocessor:
             "study prepared", study_id=study.study_id, duration_s=time.monotonic() - started_s
         )
         return prepared
-
-    async def ready(self) -> None:
-        """Return once this replica can work."""
