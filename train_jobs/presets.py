@@ -99,11 +99,11 @@ def mae_demo() -> MaeRun:
     return MaeRun(
         name="demo",
         encoder=sizes.demo(),
-        num_steps=160,
+        num_steps=100,
         batch_size=16,
         learning_rate=1e-3,
         warmup_share=0.1,
-        save_every_steps=40,
+        save_every_steps=50,
     )
 
 

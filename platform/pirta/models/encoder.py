@@ -131,7 +131,14 @@ def make_vit(config: EncoderConfig) -> ViT:
 
 
 def scale_volume(volume_BCXYZ: Tensor) -> Tensor:
-    """Centre both channels on the brain and cap what is out of range."""
-    dwi = volume_BCXYZ[:, :1].clamp(0.0, _DWI_LIMIT) - _DWI_CENTRE
-    adc = volume_BCXYZ[:, 1:].clamp(0.0, _ADC_LIMIT) - _ADC_CENTRE
-    return torch.cat([dwi, adc], dim=1)
+    """Return DWI and ADC centred on the brain and capped, and their restriction beside them.
+
+    The third channel is what a reader looks for, bright on DWI and dark on ADC at one place:
+    `max(DWI - 1, 0) · max(1 - ADC, 0)`. It holds nothing new, but a linear stem cannot multiply
+    and would need many cases to learn to. Shape `(B, 3, X, Y, Z)`.
+    """
+    dwi = volume_BCXYZ[:, :1].clamp(0.0, _DWI_LIMIT)
+    adc = volume_BCXYZ[:, 1:].clamp(0.0, _ADC_LIMIT)
+    inside = adc > 0  # the background has ADC 0, which is no restriction
+    restriction = (dwi - 1.0).clamp(min=0.0) * (1.0 - adc).clamp(min=0.0) * inside
+    return torch.cat([dwi - _DWI_CENTRE, adc - _ADC_CENTRE, restriction], dim=1)

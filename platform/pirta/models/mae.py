@@ -51,7 +51,7 @@ class MaskedAutoencoder(nn.Module):
         """Return the mean squared error over the removed patches that hold brain."""
         scaled = scale_volume(volume_BCXYZ)
         drawn_BNP, removed_BN = self.net(scaled)
-        target_BNP = to_patches(scaled, patch_vox=self.config.patch_vox)
+        target_BNP = to_patches(scaled[:, :2], patch_vox=self.config.patch_vox)
         brain_BN = to_patches(volume_BCXYZ, patch_vox=self.config.patch_vox).amax(dim=2) > 0
         counted_BN = removed_BN.bool() & brain_BN
         error_BN = (drawn_BNP.float() - target_BNP.float()).square().mean(dim=2)

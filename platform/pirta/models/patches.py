@@ -43,6 +43,9 @@ def from_patches(
     return split.permute(0, 4, 1, 5, 2, 6, 3, 7).reshape(batch, -1, *volume_vox)
 
 
+STEM_CHANNELS = 3  # DWI, ADC, restriction: see `encoder.scale_volume`
+
+
 class NestedPatchEmbedding(nn.Module):
     """Patch embedding in three steps, none of which looks beyond its patch.
 
@@ -56,8 +59,7 @@ class NestedPatchEmbedding(nn.Module):
         (first, second), (width1, width2) = config.stem_vox, config.stem_widths
         self.n_patches = config.num_tokens
         self._sides = (first, _ratio(second, first), _ratio(config.patch_vox, second))
-        channels = 2
-        self.first = nn.Linear(channels * _product(first), width1)
+        self.first = nn.Linear(STEM_CHANNELS * _product(first), width1)
         self.second = nn.Linear(width1 * _product(self._sides[1]), width2)
         self.norm = nn.LayerNorm(width2)
         self.third = nn.Linear(width2 * _product(self._sides[2]), config.hidden_size)

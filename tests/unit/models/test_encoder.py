@@ -10,7 +10,7 @@ import torch
 
 from pirta.errors import CheckpointError, GeometryError
 from pirta.models.config import demo, tiny
-from pirta.models.encoder import TerritoryEncoder
+from pirta.models.encoder import TerritoryEncoder, scale_volume
 from pirta.models.mae import MaskedAutoencoder, start_from_mae
 from pirta.models.runtime import load_encoder, save_encoder
 
@@ -133,9 +133,20 @@ def test_an_encoder_started_from_mae_has_its_body() -> None:
     start_from_mae(model, mae)
     volume = torch.from_numpy(_volumes(1))
     with torch.inference_mode():
-        tokens = mae.net.blocks(mae.net.patch_embedding(volume))
-        own = model.vit.patch_embedding(volume)
+        tokens = mae.net.blocks(mae.net.patch_embedding(scale_volume(volume)))
+        own = model.vit.patch_embedding(scale_volume(volume))
         for block in model.vit.blocks:
             own = block(own)
         own = model.vit.norm(own)
     assert torch.allclose(own, tokens, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("dwi", "adc", "restriction"),
+    [(3.0, 0.4, 1.2), (3.0, 1.2, 0.0), (0.8, 0.4, 0.0), (0.0, 0.0, 0.0), (2.0, 0.0, 0.0)],
+)
+def test_restriction_is_bright_on_dwi_and_dark_on_adc(
+    dwi: float, adc: float, restriction: float
+) -> None:
+    scaled = scale_volume(torch.tensor([dwi, adc]).reshape(1, 2, 1, 1, 1))
+    assert scaled.flatten().tolist() == pytest.approx([dwi - 1.0, adc - 0.9, restriction])

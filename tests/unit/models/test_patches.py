@@ -46,7 +46,7 @@ def test_a_volume_that_does_not_split_is_refused() -> None:
 def test_changing_one_patch_changes_one_token() -> None:
     config = tiny()
     stem = NestedPatchEmbedding(config)
-    volume = torch.randn(1, 2, *config.volume_vox)
+    volume = torch.randn(1, 3, *config.volume_vox)
     changed = volume.clone()
     changed[0, :, 16:32, 32:48, 8:16] += 1.0  # the patch at (1, 2, 1)
     with torch.inference_mode():
@@ -58,7 +58,7 @@ def test_changing_one_patch_changes_one_token() -> None:
 def test_changing_one_cell_changes_one_cell() -> None:
     config = tiny()
     stem = NestedPatchEmbedding(config)
-    volume = torch.randn(1, 2, *config.volume_vox)
+    volume = torch.randn(1, 3, *config.volume_vox)
     changed = volume.clone()
     changed[0, :, 8:16, 0:8, 4:8] += 1.0  # cell (1, 0, 1) of the first patch
     with torch.inference_mode():
