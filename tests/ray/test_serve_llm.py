@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
+import importlib
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from pirta.errors import CheckpointError, RegistryError, UnavailableError
 from pirta.settings import Settings, WriterSettings
-from serve_apps.llm import (
-    LocalLoraLoader,
-    adapter_model_id,
-    build_engine,
-    engine_config,
-    refusal,
-)
 
-ADAPTER = adapter_model_id("a" * 64)
+ADAPTER_ID = "report:" + "a" * 12
 
 
-def config_of(**writer: object) -> Any:
-    return engine_config(Settings(writer=WriterSettings.model_validate(writer)), adapter_id=ADAPTER)
+@pytest.fixture(scope="module")
+def llm() -> ModuleType:
+    """The module under test: vLLM and torch warn of their own past when they are imported."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module("serve_apps.llm")
 
 
-def test_without_an_accelerator_the_engine_asks_for_no_gpu() -> None:
+@pytest.fixture(scope="module")
+def config_of(llm: ModuleType) -> Callable[..., Any]:
+    def config(**writer: object) -> Any:
+        settings = Settings(writer=WriterSettings.model_validate(writer))
+        return llm.engine_config(settings, adapter_id=llm.adapter_model_id("a" * 64))
+
+    return config
+
+
+def test_without_an_accelerator_the_engine_asks_for_no_gpu(config_of: Any) -> None:
     config = config_of()
     assert config.accelerator_config.kind == "cpu"
     assert "GPU" not in config.placement_group_config["bundles"][0]
     assert config.engine_kwargs["enforce_eager"] is True
 
 
-def test_with_an_accelerator_the_engine_runs_on_its_gpus() -> None:
+def test_with_an_accelerator_the_engine_runs_on_its_gpus(config_of: Any) -> None:
     config = config_of(accelerator="H100", tensor_parallel_size=2, dtype="bfloat16")
     assert config.accelerator_config.kind == "gpu"
     assert config.accelerator_type == "H100"
@@ -40,31 +50,33 @@ def test_with_an_accelerator_the_engine_runs_on_its_gpus() -> None:
     assert config.engine_kwargs["enforce_eager"] is False
 
 
-def test_the_engine_is_bounded_although_ray_llms_defaults_are_not() -> None:
+def test_the_engine_is_bounded_although_ray_llms_defaults_are_not(config_of: Any) -> None:
     options = config_of().deployment_config
     assert options["max_ongoing_requests"] < 1e6
     assert options["autoscaling_config"]["target_ongoing_requests"] < 1e6
     assert options["graceful_shutdown_timeout_s"] > Settings().writer.timeout_s
 
 
-async def test_an_adapter_is_found_where_the_settings_say_and_no_other(tmp_path: Path) -> None:
-    config, loader = config_of(adapter_path=tmp_path), LocalLoraLoader()
-    found = await loader.load_model_from_config(ADAPTER, config)
-    assert (found.model_id, found.local_path) == (ADAPTER, str(tmp_path))
-    assert await loader.load_model_from_config(ADAPTER, config) == found
+async def test_an_adapter_is_found_where_the_settings_say_and_no_other(
+    llm: Any, config_of: Any, tmp_path: Path
+) -> None:
+    config, loader = config_of(adapter_path=tmp_path), llm.LocalLoraLoader()
+    found = await loader.load_model_from_config(ADAPTER_ID, config)
+    assert (found.model_id, found.local_path) == (ADAPTER_ID, str(tmp_path))
+    assert await loader.load_model_from_config(ADAPTER_ID, config) == found
     with pytest.raises(CheckpointError, match="report:other"):
         await loader.load_model_from_config("report:other", config)
 
 
-def test_a_folder_that_is_no_model_is_refused_by_its_role(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_model_is_refused_by_its_role(llm: Any, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="base model"):
-        build_engine(Settings(writer=WriterSettings(base_path=tmp_path)), adapter_id=ADAPTER)
+        llm.build_engine(Settings(writer=WriterSettings(base_path=tmp_path)), adapter_id=ADAPTER_ID)
     (tmp_path / "config.json").write_text("{}")
     writer = WriterSettings(base_path=tmp_path, adapter_path=tmp_path)
     with pytest.raises(CheckpointError, match="adapter"):
-        build_engine(Settings(writer=writer), adapter_id=ADAPTER)
+        llm.build_engine(Settings(writer=writer), adapter_id=ADAPTER_ID)
 
 
-def test_a_prompt_that_is_too_long_is_the_callers_to_mend_and_the_rest_is_not() -> None:
-    assert isinstance(refusal(400), RegistryError)
-    assert isinstance(refusal(500), UnavailableError)
+def test_a_prompt_that_is_too_long_is_the_callers_to_mend_and_the_rest_is_not(llm: Any) -> None:
+    assert isinstance(llm.refusal(400), RegistryError)
+    assert isinstance(llm.refusal(500), UnavailableError)
