@@ -18,7 +18,7 @@ from train_jobs.launch import launch
 from train_jobs.loop import run_loop
 from train_jobs.presets import MAE_RUNS, MaeRun, find_run
 from train_jobs.tasks import MAE_KIND, MaeTask, make_mae
-from train_jobs.training_pool import load_pool
+from train_jobs.training_pool import load_pool, locate
 
 
 def train_mae(
@@ -34,6 +34,7 @@ def train_mae(
     known = finished(out, kind=MAE_KIND, run=run)
     if known:
         return known
+    store = locate(store)
     result = launch(
         mae_loop,
         {"settings": run, "store": store, "run_dir": str(out.resolve())},

@@ -22,7 +22,7 @@ from train_jobs.launch import launch
 from train_jobs.loop import run_loop
 from train_jobs.presets import TERRITORY_RUNS, TerritoryRun, find_run
 from train_jobs.tasks import TerritoryTask, load_mae
-from train_jobs.training_pool import load_pool
+from train_jobs.training_pool import load_pool, locate
 
 
 def train_territory(
@@ -49,6 +49,7 @@ def train_territory(
         return known
     if mae is not None:
         load_mae(mae, settings.encoder)  # a wrong one is told here, not by a worker
+    store = locate(store)
     result = launch(
         territory_loop,
         {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,16 @@ def load_pool(store: str, *, split: str, required: bool = True) -> TrainingPool:
             remedy="Preprocess the whole cohort again with one set of settings.",
         )
     return _assemble((_load(row) for row in chosen), fingerprints[0])
+
+
+def locate(store: str) -> str:
+    """Return the store's address as a worker in another folder can open it.
+
+    Raises:
+        ManifestError: the store cannot be read: told here, not by a worker after retries.
+    """
+    read_prepared(store)
+    return store if "://" in store else str(Path(store).resolve())
 
 
 def _assemble(cases: Iterable[PoolCase], fingerprint: str) -> TrainingPool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from pirta.errors import ManifestError
 from pirta.models.config import tiny
 from train_jobs.augment import NoiseBank, Strength, move, normalise, vary
 from train_jobs.data import UNKNOWN, ExampleMaker, StepBatches, collate, lesion_cells
-from train_jobs.training_pool import TrainingPool, load_pool
+from train_jobs.training_pool import TrainingPool, load_pool, locate
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,16 @@ def test_an_unknown_split_is_named_with_those_there_are(synthetic_store: str) ->
     with pytest.raises(ManifestError, match=r"'test'.*train, val"):
         load_pool(synthetic_store, split="test")
     assert load_pool(synthetic_store, split="test", required=False).cases == ()
+
+
+def test_a_relative_store_is_located_for_workers_in_other_folders(
+    synthetic_store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(synthetic_store)
+    monkeypatch.chdir(folder.parent)
+    assert Path(locate(folder.name)) == folder.resolve()
+    with pytest.raises(ManifestError, match="elsewhere"):
+        locate("elsewhere")
 
 
 def test_a_store_without_hosts_is_refused(pool: TrainingPool) -> None:
