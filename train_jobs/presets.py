@@ -145,7 +145,7 @@ def territory_demo() -> TerritoryRun:
     return TerritoryRun(
         name="demo",
         encoder=sizes.demo(),
-        num_steps=900,
+        num_steps=800,
         batch_size=16,
         learning_rate=1e-3,
         save_every_steps=100,
