@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,18 @@ def test_a_release_names_its_parts_its_index_finds_the_cases_and_a_rebuild_leave
     again = build_index(synthetic_store, settings=settings, index=index, out=path, split="train")
     assert again.model_copy(update={"commit": release.commit}) == release
     assert index.num_created == 1
+
+
+@pytest.mark.usefixtures("_cluster")
+def test_a_damaged_array_is_told_as_itself(
+    synthetic_store: str, settings: Settings, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged.npy"
+    damaged.write_bytes(b"no array")
+    case = replace(read_prepared(synthetic_store)[0], array_uri=str(damaged))
+    with pytest.raises(ManifestError, match="damaged") as caught:
+        embed_cases([case], encoder=settings.encoder)
+    assert type(caught.value) is ManifestError
 
 
 def test_a_split_without_cases_is_refused_with_the_splits_there_are(

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import ray
 from numpy.typing import NDArray
+from ray.exceptions import RayTaskError
 
 from pirta.cohort.prepared_store import PreparedCase, load_volume
-from pirta.errors import FingerprintError, ManifestError
-from pirta.models.checkpoint import verify_manifest
-from pirta.models.runtime import ENCODER_KIND, load_encoder
+from pirta.errors import FingerprintError, ManifestError, PirtaError
+from pirta.models.runtime import load_encoder
 from pirta.pipelines.local_ray import quiet_ray_data, ray_running
 from pirta.settings import EncoderSettings
 
@@ -63,16 +63,19 @@ def embed_cases(
             "There is no prepared study to embed.",
             remedy="Prepare a cohort with `pirta preprocess`, or name another split.",
         )
-    # Looked at here already, so that a mismatch is told before any worker starts.
-    manifest = verify_manifest(encoder.path, kind=ENCODER_KIND)
-    fingerprint = manifest.preprocessing_fingerprint or ""
-    _check_fingerprints(cases, fingerprint, encoder.path)
+    # Loaded here once already: what is wrong with it is told before any worker starts, and as
+    # itself; an actor that cannot be made would only be told as dead.
+    loaded = load_encoder(encoder.path, device="cpu", num_threads=encoder.num_threads)
+    _check_fingerprints(cases, loaded.preprocessing_fingerprint, encoder.path)
     found: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
     with ray_running(num_workers), quiet_ray_data():
-        for row in _embed(cases, encoder, num_workers):
-            found[str(row["case_id"])] = (row["embedding"], row["probabilities"])
-            if on_progress is not None:
-                on_progress(len(found), len(cases))
+        try:
+            for row in _embed(cases, encoder, num_workers):
+                found[str(row["case_id"])] = (row["embedding"], row["probabilities"])
+                if on_progress is not None:
+                    on_progress(len(found), len(cases))
+        except RayTaskError as error:
+            raise (error.cause if isinstance(error.cause, PirtaError) else error) from None
     missing = [one.case.case_id for one in cases if one.case.case_id not in found]
     assert not missing, f"{len(missing)} cases came back without an embedding"
     rows = [found[one.case.case_id] for one in cases]
@@ -80,8 +83,8 @@ def embed_cases(
         cases=tuple(cases),
         embeddings_ND=np.stack([row[0] for row in rows]).astype(np.float32),
         probabilities_NK=np.stack([row[1] for row in rows]).astype(np.float32),
-        encoder_sha256=manifest.sha256,
-        preprocessing_fingerprint=fingerprint,
+        encoder_sha256=loaded.sha256,
+        preprocessing_fingerprint=loaded.preprocessing_fingerprint,
     )
 
 
@@ -108,6 +111,7 @@ def _embed(
     cases: Sequence[PreparedCase], encoder: EncoderSettings, num_workers: int
 ) -> Iterator[dict[str, Any]]:
     rows = [{"case_id": one.case.case_id, "array_uri": one.array_uri} for one in cases]
+    ray.data.DataContext.get_current().raise_original_map_exception = True
     num_batches = -(-len(rows) // _BATCH_STUDIES)
     dataset = ray.data.from_items(rows, override_num_blocks=num_batches).map_batches(
         StudyEmbedder,
