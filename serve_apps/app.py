@@ -1,10 +1,9 @@
 """Composes the graph: `import_path: serve_apps.app:build` with `args: {settings_path: ...}`.
 
 gateway -> preprocessor, encoder, retriever, writer -> engine. Every choice comes from the
-settings and the release record; nothing happens at import.
+settings and the release record; nothing happens at import. Annotations are evaluated here (no
+`from __future__`): Serve reads the class of `build`'s argument from them.
 """
-
-from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +35,7 @@ class AppArgs(BaseModel):
     release_path: str | None = None
 
 
-def build(args: AppArgs) -> Application:
+def build(args: AppArgs) -> "Application":
     """Return the application that Serve deploys from a configuration file.
 
     Raises:
@@ -49,7 +48,7 @@ def build(args: AppArgs) -> Application:
     return build_app(settings, read_release(path))
 
 
-def build_app(settings: Settings, release: Release) -> Application:
+def build_app(settings: Settings, release: Release) -> "Application":
     """Return the application for a release. The release says where the weights lie.
 
     Raises:
@@ -97,7 +96,7 @@ def settings_for(settings: Settings, release: Release) -> Settings:
     return settings.model_copy(update={"encoder": encoder, "writer": writer})
 
 
-def _compose(settings: Settings, release: Release) -> Application:
+def _compose(settings: Settings, release: Release) -> "Application":
     from serve_apps.encoder import Encoder
     from serve_apps.gateway import Gateway
     from serve_apps.llm import adapter_model_id, build_engine
