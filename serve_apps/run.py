@@ -6,7 +6,6 @@ On a cluster the same graph is deployed from a configuration file through `serve
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import threading
 import time
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from ray.serve import Application
 
 APP_NAME = "pirta"
-_MIN_LOGICAL_CPUS = 8
+_LOGICAL_CPUS = 8  # the graph reserves little and shares what the machine has
 _POLL_S = 0.5
 
 OnStage = Callable[[str], None]
@@ -60,15 +59,13 @@ def start(settings: Settings, *, on_stage: OnStage | None = None) -> RunningServ
     tell = on_stage or (lambda _text: None)
     release = _check(settings, tell)
     tell("Loading Ray Serve and vLLM")
-    import ray
 
     with _root_logger_kept():
         import serve_apps.llm  # noqa: F401
+    from pirta.pipelines.local_ray import start_ray
     from serve_apps.app import build_app
 
-    owns_ray = not ray.is_initialized()
-    if owns_ray:
-        _start_ray()
+    owns_ray = start_ray(_LOGICAL_CPUS)
     gateway = settings.gateway
     service = RunningService(f"http://{gateway.host}:{gateway.port}", owns_ray)
     # Both tell every step at INFO on the terminal; their own log files keep it.
@@ -109,22 +106,6 @@ def check_port_is_free(host: str, port: int) -> None:
                 f"The gateway cannot listen on {host}:{port} ({error.strerror}).",
                 remedy="End what runs there, or set gateway.host and gateway.port.",
             ) from None
-
-
-def _start_ray() -> None:
-    import ray
-
-    if os.environ.get("RAY_ADDRESS"):  # a cluster that is there already
-        ray.init(log_to_driver=False, logging_level=logging.WARNING)
-        return
-    # Logical CPUs: the graph reserves little and shares what the machine has.
-    num_cpus = max(_MIN_LOGICAL_CPUS, os.cpu_count() or 1)
-    ray.init(
-        num_cpus=num_cpus,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.WARNING,
-    )
 
 
 @contextmanager

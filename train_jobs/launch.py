@@ -13,21 +13,21 @@ is ever deleted but checkpoints older than the last `num_to_keep` of this run.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pirta.errors import TrainingError
+from pirta.pipelines.local_ray import ray_running
 from train_jobs.progress import ProgressFollower
 
 if TYPE_CHECKING:
     from ray.train import Result
 
 RUN_NAME = "run.json"
+_LOGICAL_CPUS = 4  # the controller and the workers need room even on a two-core machine
 SNAPSHOT_NAME = "checkpoint_manager_snapshot.json"
 
 TrainLoop = Callable[[dict[str, Any]], Any]
@@ -69,7 +69,7 @@ def launch(
     from ray.train.v2.torch.torch_trainer import TorchTrainer
 
     claim_run_dir(run_dir, config, name=name, resume=resume)
-    with _ray_started(), ProgressFollower(run_dir, show or _show_on_stderr):
+    with ray_running(_LOGICAL_CPUS), ProgressFollower(run_dir, show or _show_on_stderr):
         trainer = TorchTrainer(
             train_loop,
             train_loop_config=config,
@@ -135,31 +135,6 @@ def _check_snapshot(path: Path) -> None:
             f"Ray's list of checkpoints {path} is cut short.",
             remedy="Remove that file and repeat the command: training starts again from step 0.",
         ) from None
-
-
-@contextmanager
-def _ray_started() -> Iterator[None]:
-    """Use the Ray that runs (RAY_ADDRESS, or this process's own), else start one and end it."""
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(address="auto", log_to_driver=False, logging_level=logging.WARNING)
-    else:
-        # Logical CPUs: the controller and the workers need room even on a two-core machine.
-        ray.init(
-            address="local",
-            num_cpus=max(4, os.cpu_count() or 1),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-        )
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _source_roots() -> str:

@@ -29,6 +29,7 @@ def demo(
     """
     from rich.console import Console
 
+    from pirta.pipelines.local_ray import ray_running
     from pirta_cli import demo_steps as steps
     from pirta_cli.serve_command import wait_for_signal
     from serve_apps.run import check_port_is_free
@@ -40,6 +41,8 @@ def demo(
         console.rule("1/5 Phantom cohort of two sites")
         table = steps.make_demo_cohort(out, num_workers=num_workers, console=console)
         console.rule("2/5 Preprocessing with Ray Data")
+        # One Ray for all that follows: starting it takes seconds each time.
+        running.enter_context(ray_running(steps.LOGICAL_CPUS))
         store = steps.preprocess(table, out, settings, num_workers=num_workers, console=console)
         console.rule("3/5 Embedding and index in Milvus")
         running.enter_context(steps.milvus(out, settings))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 QUERY_SPLIT = "query"
 LOOPBACK = "127.0.0.1"
+LOGICAL_CPUS = 8  # the graph and the jobs before it reserve little and share two cores
 
 
 def write_settings(out: Path, *, port: int) -> Settings:
@@ -128,13 +129,7 @@ def report_held_out(
     from pirta.reporting.render import render_rich
     from pirta_cli.service_client import ServiceClient
 
-    held_out = [case for case in read_cohort(table) if case.split == QUERY_SPLIT and case.finding]
-    if not held_out:
-        raise ManifestError(
-            f"The cohort {table} holds no stroke in the split '{QUERY_SPLIT}'.",
-            remedy="Remove the demo's folder and run it again.",
-        )
-    case = held_out[0]
+    case = held_out_stroke(read_cohort(table), table)
     client = ServiceClient(url, token=None, timeout_s=180.0)
     started = time.monotonic()
     report = client.report(
@@ -151,6 +146,19 @@ def report_held_out(
     picture = draw_report(report, store, out / "report.png")
     console.print(f"Picture of the evidence: {picture}", highlight=False, soft_wrap=True)
     return case, seconds
+
+
+def held_out_stroke(cases: list[CaseRecord], table: str) -> CaseRecord:
+    """Return the first held-out stroke, a strong one where there is one: it shows best."""
+    held_out = [case for case in cases if case.split == QUERY_SPLIT]
+    strokes = [case for case in held_out if case.finding]
+    if not strokes:
+        raise ManifestError(
+            f"The cohort {table} holds no stroke in the split '{QUERY_SPLIT}'.",
+            remedy="Remove the demo's folder and run it again.",
+        )
+    strong = [case for case in strokes if case.finding and case.finding.lesion_class == "strong"]
+    return (strong or strokes)[0]
 
 
 def draw_report(report: Report, store: str, path: Path) -> Path:

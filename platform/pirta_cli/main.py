@@ -48,6 +48,8 @@ def main() -> None:
     # Nothing may be fetched at run time: weights come from disk, named in the settings.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # its own words are no use to a reader
     try:
         app()
     except PirtaError as error:

@@ -19,7 +19,7 @@ from ray.exceptions import RayTaskError
 from pirta.cohort.prepared_store import PreparedCase, load_volume
 from pirta.errors import FingerprintError, ManifestError, PirtaError
 from pirta.models.runtime import load_encoder
-from pirta.pipelines.local_ray import quiet_ray_data, ray_running
+from pirta.pipelines.local_ray import cpus_for, quiet_ray_data, ray_running
 from pirta.settings import EncoderSettings
 
 _BATCH_STUDIES = 8
@@ -68,7 +68,7 @@ def embed_cases(
     loaded = load_encoder(encoder.path, device="cpu", num_threads=encoder.num_threads)
     _check_fingerprints(cases, loaded.preprocessing_fingerprint, encoder.path)
     found: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
-    with ray_running(num_workers), quiet_ray_data():
+    with ray_running(cpus_for(num_workers)), quiet_ray_data():
         try:
             for row in _embed(cases, encoder, num_workers):
                 found[str(row["case_id"])] = (row["embedding"], row["probabilities"])

@@ -1,8 +1,13 @@
-"""Ray for a job that runs by itself: started where none is running, and kept quiet."""
+"""Ray for a job, a demo or a service: joined where one is running, else started, kept quiet.
+
+RAY_ADDRESS names a cluster to join. Without it a local Ray is started with *logical* CPUs: they
+only say how much may run at once, and jobs need some to spare.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,22 +18,38 @@ _SPARE_CPUS = 2
 _MIN_CPUS = 4
 
 
-@contextmanager
-def ray_running(num_workers: int) -> Iterator[None]:
-    """Use the Ray that is there, or start one and stop it again."""
+def cpus_for(num_workers: int) -> int:
+    """Return the logical CPUs that a job of so many workers needs."""
+    return max(_MIN_CPUS, num_workers + _SPARE_CPUS)
+
+
+def start_ray(num_cpus: int) -> bool:
+    """Join the cluster of RAY_ADDRESS, or start a local Ray; False where one runs already.
+
+    Who gets True ends it with `ray.shutdown()`.
+    """
     if ray.is_initialized():
-        yield
-        return
+        return False
+    joins = bool(os.environ.get("RAY_ADDRESS"))
     ray.init(
-        num_cpus=max(_MIN_CPUS, num_workers + _SPARE_CPUS),
+        address="auto" if joins else "local",
+        num_cpus=None if joins else max(num_cpus, os.cpu_count() or 1),
         include_dashboard=False,
         log_to_driver=False,
-        logging_level=logging.WARNING,
+        logging_level=logging.ERROR,  # a warning says that token authentication is on: it should
     )
+    return True
+
+
+@contextmanager
+def ray_running(num_cpus: int) -> Iterator[None]:
+    """Use the Ray that is there, or have one until the block ends."""
+    started = start_ray(num_cpus)
     try:
         yield
     finally:
-        ray.shutdown()
+        if started:
+            ray.shutdown()
 
 
 @contextmanager

@@ -10,12 +10,10 @@ tried again, since their files may have been mended. How a study is prepared is
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -39,6 +37,7 @@ from pirta.errors import PirtaError
 from pirta.imaging.nifti import read_file
 from pirta.imaging.prepare import fingerprint, prepare_case
 from pirta.imaging.strip import make_stripper
+from pirta.pipelines.local_ray import cpus_for, quiet_ray_data, ray_running
 from pirta.settings import PreprocessingSettings, Settings
 
 SHARD_CASES = 256  # one Ray Data execution: bounds what the driver plans at a time
@@ -91,7 +90,7 @@ def preprocess_cohort(
         open_run(out)
         arguments = {"settings": chosen, "cohort_path": cohort_path, "out": out}
         try:
-            with _ray_running(num_workers), _quiet_ray_data():
+            with ray_running(cpus_for(num_workers)), quiet_ray_data():
                 for start in range(0, len(run.waiting), SHARD_CASES):
                     shard = run.waiting[start : start + SHARD_CASES]
                     for row in _prepare_shard(shard, arguments, num_workers):
@@ -246,39 +245,3 @@ def _affordable(num_workers: int) -> int:
     by_cpu = int(resources.get("CPU", 1))
     by_memory = int(resources.get("memory", 0) // WORKER_MEMORY_BYTES)
     return max(1, min(num_workers, by_cpu, by_memory))
-
-
-@contextmanager
-def _ray_running(num_workers: int) -> Iterator[None]:
-    """Use the Ray that is there, or start one and stop it again.
-
-    Logical CPUs stay above what the workers take: Ray Data hung where none was left.
-    """
-    if ray.is_initialized():
-        yield
-        return
-    ray.init(
-        num_cpus=max(4, num_workers + 2),
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.WARNING,
-    )
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-@contextmanager
-def _quiet_ray_data() -> Iterator[None]:
-    """Keep Ray Data's bars and plans off the terminal: the caller draws its own progress."""
-    context = ray.data.DataContext.get_current()
-    logger = logging.getLogger("ray.data")
-    before = (context.enable_progress_bars, context.print_on_execution_start, logger.level)
-    context.enable_progress_bars = context.print_on_execution_start = False
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        context.enable_progress_bars, context.print_on_execution_start = before[:2]
-        logger.setLevel(before[2])

@@ -17,10 +17,19 @@ def _brain() -> np.ndarray:
     return volume_CXYZ
 
 
-def test_the_slice_with_most_restriction_is_shown() -> None:
+def test_the_slice_with_the_restriction_is_shown() -> None:
     volume_CXYZ = _brain()
     volume_CXYZ[0, 30:36, 30:36, 17] = 2.5
     volume_CXYZ[1, 30:36, 30:36, 17] = 0.4
+    assert slice_to_show(volume_CXYZ) == 17
+
+
+def test_a_mild_restriction_wins_over_a_brighter_spot_without_restriction() -> None:
+    volume_CXYZ = _brain()
+    volume_CXYZ[0, 30:36, 30:36, 17] = 1.3
+    volume_CXYZ[1, 30:36, 30:36, 17] = 0.6
+    volume_CXYZ[0, 50:56, 50:56, 30] = 1.8  # T2 shine-through: bright, and the ADC high as well
+    volume_CXYZ[1, 50:56, 50:56, 30] = 1.8
     assert slice_to_show(volume_CXYZ) == 17
 
 
