@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pirta.cohort.smooth_field import smooth_field
 from pirta.contracts.study import GRID_SPACING_MM
 
 Volume = NDArray[np.float32]
@@ -38,9 +37,6 @@ class Strength:
         adc_gain: relative.
         noise: standard deviation at most, in brain medians (DWI); the ADC gets 0.8 of it.
         blur: weight that a voxel gives to each of its two neighbours, at most.
-        texture: standard deviation of local contrast's logarithm on the DWI, at most.
-        mimics: bright spots without a fall of the ADC (susceptibility, T2 shine-through), at
-            most; half of them lie at the brain's border, where air and bone make them.
     """
 
     zoom: float = 0.07
@@ -51,8 +47,6 @@ class Strength:
     adc_gain: float = 0.1
     noise: float = 0.14
     blur: float = 0.25
-    texture: float = 0.08
-    mimics: int = 4
 
 
 class NoiseBank:
@@ -107,10 +101,6 @@ def vary(
     field_XYZ = _smooth_field(rng, dwi.shape)
     dwi *= np.exp(np.float32(rng.uniform(0, strength.bias)) * field_XYZ)
     adc *= np.float32(1 + _spread(rng, strength.adc_gain))
-    if rng.random() < 0.5:
-        dwi *= np.exp(np.float32(rng.uniform(0, strength.texture)) * _texture(rng, dwi.shape))
-    for _ in range(int(rng.integers(strength.mimics + 1))):
-        _add_mimic(rng, dwi, adc, brain_XYZ)
     if rng.random() < 0.6:
         axis = int(rng.integers(3))
         weight = rng.uniform(0, strength.blur)
@@ -179,49 +169,6 @@ def _smooth_field(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[n
         # Real part of a product of phases, without a complex volume.
         total += plane_XY.real[..., None] * third_Z.real - plane_XY.imag[..., None] * third_Z.imag
     return total * np.float32(np.sqrt(2 / 3))
-
-
-def _texture(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Local contrast of unit variance, coarser than a lacune and finer than a lobe."""
-    sides = (shape[0], shape[1], shape[2])
-    scale_mm = float(rng.uniform(10, 30))
-    return smooth_field(rng, sides, spacing_mm=GRID_SPACING_MM, scale_mm=scale_mm)
-
-
-def _add_mimic(rng: np.random.Generator, dwi: Volume, adc: Volume, brain_XYZ: Labels) -> None:
-    """Brighten the DWI around one voxel of the brain, and leave or raise the ADC, in place."""
-    for _ in range(20):
-        centre = rng.integers(0, brain_XYZ.shape)
-        if brain_XYZ[tuple(centre)]:
-            break
-    else:
-        return  # an empty volume has no place for it
-    if rng.random() < 0.5:
-        centre = _walk_to_border(rng, centre, brain_XYZ)
-    radius_mm = rng.uniform(2.5, 10.0, 3)
-    reach = np.ceil(2 * radius_mm / GRID_SPACING_MM).astype(int)
-    low = np.maximum(centre - reach, 0)
-    high = np.minimum(centre + reach + 1, brain_XYZ.shape)
-    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    falls = [
-        np.exp(-0.5 * ((np.arange(a, b) - c) * step / r) ** 2).astype(np.float32)
-        for a, b, c, step, r in zip(low, high, centre, GRID_SPACING_MM, radius_mm, strict=True)
-    ]
-    spot_XYZ = falls[0][:, None, None] * falls[1][:, None] * falls[2]
-    dwi[box] *= 1 + np.float32(rng.uniform(0.15, 1.2)) * spot_XYZ
-    adc[box] *= 1 + np.float32(rng.uniform(-0.05, 0.3)) * spot_XYZ
-
-
-def _walk_to_border(
-    rng: np.random.Generator, start: NDArray[np.int_], brain_XYZ: Labels
-) -> NDArray[np.int_]:
-    """Go straight on in a random direction until the brain ends."""
-    direction = rng.standard_normal(3)
-    direction /= np.abs(direction).max()
-    steps = np.rint(start + np.arange(max(brain_XYZ.shape))[:, None] * direction).astype(int)
-    within = steps[np.all((steps >= 0) & (steps < brain_XYZ.shape), axis=1)]
-    inside = brain_XYZ[within[:, 0], within[:, 1], within[:, 2]]
-    return np.asarray(within[max(0, int(np.argmin(inside)) - 1)] if not inside.all() else start)
 
 
 def _blur(values_XYZ: Volume, axis: int, weight: float) -> Volume:
