@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench.result import Ratio
 
-BENCHMARKS = ("retrieval", "encoding", "mae_step", "bias_field")
+BENCHMARKS = ("retrieval", "encoding", "augmentation", "mae_step", "bias_field")
 OUT = Path("bench-out")
 
 

@@ -60,7 +60,7 @@ def start(settings: Settings, *, on_stage: OnStage | None = None) -> RunningServ
     release = _check(settings, tell)
     tell("Loading Ray Serve and vLLM")
 
-    with _root_logger_kept():
+    with _quiet_import():
         import serve_apps.llm  # noqa: F401
     from pirta.pipelines.local_ray import start_ray
     from serve_apps.app import build_app
@@ -109,13 +109,15 @@ def check_port_is_free(host: str, port: int) -> None:
 
 
 @contextmanager
-def _root_logger_kept() -> Iterator[None]:
-    """Undo what ray.llm does to the process's root logger when it is imported."""
-    root = logging.getLogger()
+def _quiet_import() -> Iterator[None]:
+    """Keep ray.llm and vLLM from talking while they are imported, and from the root logger."""
+    root, disabled = logging.getLogger(), logging.root.manager.disable
     handlers, level = root.handlers[:], root.level
+    logging.disable(logging.WARNING)
     try:
         yield
     finally:
+        logging.disable(disabled)
         root.handlers[:] = handlers
         root.setLevel(level)
 

@@ -95,17 +95,13 @@ def milvus(out: Path, settings: Settings) -> AbstractContextManager[LiteServer]:
 def index(store: str, settings: Settings, *, console: Console) -> None:
     """Embed the index split and write the release record."""
     from pirta.pipelines.build_index import build_index
-    from pirta.retrieval.milvus import MilvusIndex
+    from serve_apps.retriever import open_index
 
     with job_progress(console, "embed") as update:
         release = build_index(
             store,
             settings=settings,
-            index=MilvusIndex(
-                settings.index.uri,
-                token=settings.index.token.get_secret_value(),
-                timeout_s=settings.index.timeout_s,
-            ),
+            index=open_index(settings.index),
             out=settings.release_path,
             split="index",
             num_workers=1,

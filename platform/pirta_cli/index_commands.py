@@ -31,9 +31,9 @@ def build(
     from rich.console import Console
 
     from pirta.pipelines.build_index import build_index
-    from pirta.retrieval.milvus import MilvusIndex
     from pirta.settings import load_settings
     from pirta_cli.progress import job_progress
+    from serve_apps.retriever import open_index
 
     values = load_settings(settings)
     console = Console(stderr=True)
@@ -41,11 +41,7 @@ def build(
         release = build_index(
             store,
             settings=values,
-            index=MilvusIndex(
-                values.index.uri,
-                token=values.index.token.get_secret_value(),
-                timeout_s=values.index.timeout_s,
-            ),
+            index=open_index(values.index),
             out=out,
             split=None if split == "all" else split,
             num_workers=num_workers,
