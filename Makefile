@@ -3,7 +3,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-TESTS ?= tests
+# Fast ones first; the graph of tests/e2e keeps its Ray until the end, so it comes last.
+TESTS ?= tests/unit tests/house tests/ray tests/e2e
 WEIGHTS := platform/pirta/weights
 RUNS ?= runs/weights
 
