@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from pirta.contracts.release import Release
-from pirta.errors import FingerprintError
+from pirta.errors import FingerprintError, SettingsError
 from pirta.settings import ReplicaSettings, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -44,6 +44,12 @@ def build(args: AppArgs) -> "Application":
     from pirta.releases.record import read_release
 
     settings = load_settings(None if args.settings_path is None else Path(args.settings_path))
+    if settings.gateway.demo:
+        # Serve's own configuration says where it listens; `gateway.host` is not asked here.
+        raise SettingsError(
+            "gateway.demo lets everybody in and is refused in a Serve configuration.",
+            remedy="Set gateway.tokens, or use `pirta serve` for a demo on loopback.",
+        )
     path = settings.release_path if args.release_path is None else Path(args.release_path)
     return build_app(settings, read_release(path))
 

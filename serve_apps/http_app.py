@@ -90,8 +90,7 @@ def make_http_app(
     async def reports(request: Request) -> Report:
         check_token(request.headers.get("authorization"), settings.gateway)
         with desk:
-            limit_mb = settings.gateway.max_upload_mb
-            study = await read_study(request, max_upload_mb=limit_mb)
+            study = await desk.receive(request)
             return await desk.report(study, request_id=request.state.request_id)
 
     return app
@@ -118,6 +117,23 @@ class _Desk:
 
     def __exit__(self, *_error: object) -> None:
         self._num_ongoing -= 1
+
+    async def receive(self, request: Request) -> StudyFiles:
+        """Return the upload's study.
+
+        Raises:
+            InputError: the upload cannot be used.
+            UnavailableError: it did not arrive within gateway.request_timeout_s.
+        """
+        gateway = self._settings.gateway
+        try:
+            async with asyncio.timeout(gateway.request_timeout_s):
+                return await read_study(request, max_upload_mb=gateway.max_upload_mb)
+        except TimeoutError:
+            raise UnavailableError(
+                f"The upload did not arrive within {gateway.request_timeout_s:g} s.",
+                remedy="Try again over a faster line, or raise gateway.request_timeout_s.",
+            ) from None
 
     async def report(self, study: StudyFiles, *, request_id: str) -> Report:
         """Return the study's report.

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from pirta.contracts.study import PreparedStudy, StudyFiles
 from pirta.imaging.prepare import prepare_study
@@ -22,8 +24,9 @@ class Preprocessor:
         self._settings = settings
         self._stripper = make_stripper(settings)
         self._log = make_logger()
-        # The stripper's network is not made for two threads at a time.
-        self._one_at_a_time = asyncio.Lock()
+        # One thread: the stripper's network is not made for two at a time, also when a caller
+        # has gone away and its study is still being worked on.
+        self._thread = ThreadPoolExecutor(max_workers=1)
 
     async def prepare(self, study: StudyFiles) -> PreparedStudy:
         """Return the study on the encoder's grid.
@@ -32,14 +35,16 @@ class Preprocessor:
             InputError: the files cannot be used.
         """
         started_s = time.monotonic()
-        async with self._one_at_a_time:
-            prepared = await asyncio.to_thread(
+        prepared = await asyncio.get_running_loop().run_in_executor(
+            self._thread,
+            partial(
                 prepare_study,
                 study.dwi,
                 study.adc,
                 settings=self._settings,
                 stripper=self._stripper,
-            )
+            ),
+        )
         self._log.info(
             "study prepared", study_id=study.study_id, duration_s=time.monotonic() - started_s
         )

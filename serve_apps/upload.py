@@ -116,7 +116,7 @@ def _registry(form: FormData) -> Registry:
         return Registry()
     try:
         fields = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RegistryError(
             "The registry row is not JSON.", remedy="Send one JSON object in the field 'registry'."
         ) from None

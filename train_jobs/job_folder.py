@@ -20,19 +20,22 @@ if TYPE_CHECKING:
 WEIGHTS_FOLDER = "weights"
 
 
-def finished(out: Path, *, kind: str, run: Mapping[str, Any]) -> CheckpointManifest | None:
+def finished(
+    out: Path, *, kind: str, run: Mapping[str, Any], data_sha256: str
+) -> CheckpointManifest | None:
     """Return the manifest of a finished job in this folder, or None where it is not finished.
 
     Raises:
-        TrainingError: the folder holds the finished weights of other settings.
+        TrainingError: the folder holds the finished weights of other settings or data.
         CheckpointError: the finished weights are damaged.
     """
     if not (out / WEIGHTS_FOLDER / MANIFEST_NAME).is_file():
         return None
     manifest = verify_manifest(out / WEIGHTS_FOLDER, kind=kind)
-    if manifest.run != dict(run):
+    if manifest.run != dict(run) or manifest.data_sha256 != data_sha256:
+        other = "settings" if manifest.run != dict(run) else "data"
         raise TrainingError(
-            f"{out} holds the finished weights of another run.",
+            f"{out} holds the finished weights of another run ({other} differ).",
             remedy="Name another --out folder.",
         )
     return manifest

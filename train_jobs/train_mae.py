@@ -31,10 +31,11 @@ def train_mae(
         ManifestError: the store cannot be trained on.
     """
     run = settings.model_dump(mode="json")
-    known = finished(out, kind=MAE_KIND, run=run)
+    store = locate(store)
+    pool = load_pool(store, split="train")
+    known = finished(out, kind=MAE_KIND, run=run, data_sha256=pool.data_sha256)
     if known:
         return known
-    store = locate(store)
     result = launch(
         mae_loop,
         {"settings": run, "store": store, "run_dir": str(out.resolve())},
@@ -45,7 +46,6 @@ def train_mae(
         resume=True,
         show=show,
     )
-    pool = load_pool(store, split="train")
 
     def write(source: Path, folder: Path) -> CheckpointManifest:
         model = make_mae(settings)

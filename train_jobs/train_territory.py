@@ -44,12 +44,13 @@ def train_territory(
         ManifestError: the store cannot be trained on.
     """
     run = settings.model_dump(mode="json")
-    known = finished(out, kind=ENCODER_KIND, run=run)
+    store = locate(store)
+    pool = load_pool(store, split="train")
+    known = finished(out, kind=ENCODER_KIND, run=run, data_sha256=pool.data_sha256)
     if known:
         return known
     if mae is not None:
         load_mae(mae, settings.encoder)  # a wrong one is told here, not by a worker
-    store = locate(store)
     result = launch(
         territory_loop,
         {
@@ -65,7 +66,6 @@ def train_territory(
         resume=True,
         show=show,
     )
-    pool = load_pool(store, split="train")
     origin = "--mae MAE " if mae else ""
 
     def write(source: Path, folder: Path) -> CheckpointManifest:

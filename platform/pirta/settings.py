@@ -129,7 +129,7 @@ class ScalingSettings(_Frozen):
 
 
 class GatewaySettings(_Frozen):
-    """The door to the outside. Closed by default: see `serve_apps.gateway`."""
+    """The door to the outside. Closed by default: see `serve_apps.door`."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")

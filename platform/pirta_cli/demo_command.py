@@ -31,10 +31,11 @@ def demo(
 
     from pirta.pipelines.local_ray import ray_running
     from pirta_cli import demo_steps as steps
-    from pirta_cli.serve_command import wait_for_signal
+    from pirta_cli.serve_command import end_on_signals, wait_for_signal
     from serve_apps.run import check_port_is_free
 
     console = Console()
+    end_on_signals()
     with ExitStack() as running:
         check_port_is_free(steps.LOOPBACK, port)
         settings = steps.write_settings(out, port=port)

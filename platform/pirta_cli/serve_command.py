@@ -19,6 +19,7 @@ def serve(settings: SettingsOption = None) -> None:
     from serve_apps.run import start
 
     values = load_settings(settings)
+    end_on_signals()
     service = start(values, on_stage=lambda text: typer.echo(text, err=True))
     typer.echo(f"PIRTA answers at {service.url}", err=True)
     try:
@@ -28,9 +29,19 @@ def serve(settings: SettingsOption = None) -> None:
         service.stop()
 
 
+def end_on_signals() -> None:
+    """Let SIGTERM and a closed terminal end a command as Ctrl-C does: with everything it began."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+
+
 def wait_for_signal() -> None:
     """Return at Ctrl-C or SIGTERM."""
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopped.set())
     stopped.wait()

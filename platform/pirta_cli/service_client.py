@@ -6,16 +6,20 @@ import json
 from pathlib import Path
 
 import httpx
+from pydantic import ValidationError
 
 from pirta.contracts.report import Report
 from pirta.contracts.study import Registry, parse_registry
 from pirta.errors import (
     FileMissingError,
+    FileUnreadableError,
     PirtaError,
     RegistryError,
     UnavailableError,
     error_classes,
 )
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def read_study_file(path: Path, *, role: str) -> bytes:
@@ -23,12 +27,19 @@ def read_study_file(path: Path, *, role: str) -> bytes:
 
     Raises:
         FileMissingError: there is no such file, or it is empty.
+        FileUnreadableError: it may not be read.
     """
     if not path.is_file():
         raise FileMissingError(
             f"The {role} file {path} does not exist.", remedy="Name an existing NIfTI file."
         )
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FileUnreadableError(
+            f"The {role} file {path} cannot be read ({error.strerror}).",
+            remedy="Check its permissions.",
+        ) from None
     if not data:
         raise FileMissingError(f"The {role} file {path} is empty.", remedy="Export it again.")
     return data
@@ -47,7 +58,7 @@ def read_registry_file(path: Path) -> Registry:
         )
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RegistryError(
             f"The registry file {path} is not JSON.", remedy="Write one JSON object, UTF-8."
         ) from None
@@ -92,6 +103,8 @@ class ServiceClient:
                 files=files,
                 headers=self._headers,
                 timeout=self._timeout_s,
+                # A proxy of the environment has no business with images for this machine.
+                trust_env=httpx.URL(self._url).host not in _LOOPBACK,
             )
         except httpx.TimeoutException:
             raise UnavailableError(
@@ -105,7 +118,13 @@ class ServiceClient:
             ) from None
         if response.status_code != httpx.codes.OK:
             raise error_of_response(response)
-        return Report.model_validate_json(response.content)
+        try:
+            return Report.model_validate_json(response.content)
+        except ValidationError:
+            raise UnavailableError(
+                f"{self._url} answered with something that is no report.",
+                remedy="Check that the address is a PIRTA gateway of this version.",
+            ) from None
 
 
 def error_of_response(response: httpx.Response) -> PirtaError:

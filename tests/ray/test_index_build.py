@@ -16,7 +16,7 @@ import torch
 from pirta.cohort.prepared_store import load_volume, read_prepared
 from pirta.contracts.encoding import SearchRequest
 from pirta.errors import CheckpointError, FingerprintError, ManifestError
-from pirta.models.checkpoint import write_manifest
+from pirta.models.checkpoint import CheckpointManifest, write_manifest
 from pirta.models.config import EncoderConfig
 from pirta.models.encoder import TerritoryEncoder
 from pirta.models.runtime import load_encoder, save_encoder
@@ -42,6 +42,21 @@ def _cluster() -> Iterator[None]:
         gc.collect()
 
 
+def _write_part(folder: Path, kind: str, config: dict[str, str]) -> CheckpointManifest:
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    return write_manifest(
+        folder,
+        kind=kind,
+        config=config,
+        run={},
+        data_sha256="d",
+        preprocessing_fingerprint=None,
+        metrics={},
+        command="test",
+    )
+
+
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("weights")
@@ -57,19 +72,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         metrics={},
         command="test",
     )
-    for name in ("writer_base", "writer_adapter"):
-        (folder / name).mkdir()
-        (folder / name / "config.json").write_text("{}")
-        write_manifest(
-            folder / name,
-            kind=name,
-            config={},
-            run={},
-            data_sha256="d",
-            preprocessing_fingerprint=None,
-            metrics={},
-            command="test",
-        )
+    base = _write_part(folder / "writer_base", "writer_base", {})
+    _write_part(folder / "writer_adapter", "writer_adapter", {"base_sha256": base.sha256})
+    _write_part(folder / "foreign_adapter", "writer_adapter", {"base_sha256": "0" * 64})
     return Settings(
         encoder=EncoderSettings(path=encoder),
         writer=WriterSettings(
@@ -191,3 +196,19 @@ def test_a_missing_writer_is_told_before_anything_is_embedded(
             split="train",
         )
     assert not (tmp_path / "r.json").exists()
+
+
+def test_an_adapter_of_another_base_is_refused_before_anything_is_embedded(
+    settings: Settings, synthetic_store: str, tmp_path: Path
+) -> None:
+    foreign = settings.writer.adapter_path.parent / "foreign_adapter"
+    writer = settings.writer.model_copy(update={"adapter_path": foreign})
+    with pytest.raises(CheckpointError, match="was trained on the base 0000"):
+        build_index(
+            synthetic_store,
+            settings=settings.model_copy(update={"writer": writer}),
+            index=ExactIndex(),
+            out=tmp_path / "release.json",
+            split=None,
+        )
+    assert not (tmp_path / "release.json").exists()

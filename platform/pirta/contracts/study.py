@@ -6,8 +6,9 @@ DWI is in units of the brain's median; ADC in 10⁻³ mm²/s. Background is 0 in
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -21,6 +22,8 @@ CHANNELS = ("DWI", "ADC")
 GRID_SHAPE = (96, 112, 48)
 GRID_SPACING_MM = (2.0, 2.0, 4.0)
 
+_PLAIN_NAME = re.compile(r"the row|[A-Za-z0-9_.]{1,40}")
+
 Sex = Literal["Female", "Male"]
 
 
@@ -33,7 +36,15 @@ class Registry(BaseModel):
     sex: Sex | None = None
     presentation: str | None = Field(default=None, max_length=500)
     nihss: int | None = Field(default=None, ge=0, le=42)
-    history: tuple[str, ...] = Field(default=(), max_length=20)
+    history: tuple[Annotated[str, Field(max_length=200)], ...] = Field(default=(), max_length=20)
+
+    @field_validator("age_years", "nihss", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: object) -> object:
+        """Refuse true and false, which would otherwise count as 1 and 0."""
+        if isinstance(value, bool):
+            raise ValueError("input should be a number")
+        return value
 
     @field_validator("history", mode="before")
     @classmethod
@@ -64,6 +75,8 @@ def parse_registry(fields: object) -> Registry:
 def _describe(item: object) -> str:
     assert isinstance(item, dict)
     name = ".".join(str(part) for part in item["loc"]) or "the row"
+    if not _PLAIN_NAME.fullmatch(name):
+        name = "(a name that is no plain word)"  # it may hold what it should not
     value = item.get("input")
     shown = f" (got {value})" if isinstance(value, (int, float)) else ""
     if item["type"] == "extra_forbidden":

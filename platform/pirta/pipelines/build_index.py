@@ -14,8 +14,8 @@ from pathlib import Path
 from pirta.cohort.prepared_store import PreparedCase, read_prepared
 from pirta.contracts.finding import finding_sentence
 from pirta.contracts.release import Release
-from pirta.errors import ManifestError, ReleaseError, UnavailableError
-from pirta.models.checkpoint import current_commit, verify_manifest
+from pirta.errors import CheckpointError, ManifestError, ReleaseError, UnavailableError
+from pirta.models.checkpoint import CheckpointManifest, current_commit, verify_manifest
 from pirta.pipelines.embed import EmbeddedCases, embed_cases
 from pirta.releases.record import write_release
 from pirta.reporting.prompt import prompt_sha256
@@ -45,7 +45,8 @@ def build_index(
     writer = settings.writer
     # Looked at before the long part, so that a wrong folder is told at once.
     base_sha256 = verify_manifest(writer.base_path, kind="writer_base").sha256
-    adapter_sha256 = verify_manifest(writer.adapter_path, kind="writer_adapter").sha256
+    adapter = verify_manifest(writer.adapter_path, kind="writer_adapter")
+    _check_pair(adapter, base_sha256)
     embedded = embed_cases(
         cases, encoder=settings.encoder, num_workers=num_workers, on_progress=on_progress
     )
@@ -65,12 +66,22 @@ def build_index(
         writer_base_path=writer.base_path.resolve().as_posix(),
         writer_base_sha256=base_sha256,
         writer_adapter_path=writer.adapter_path.resolve().as_posix(),
-        writer_adapter_sha256=adapter_sha256,
+        writer_adapter_sha256=adapter.sha256,
         prompt_sha256=prompt_sha256(),
         commit=current_commit(Path(__file__).parent),
     )
     write_release(out, release)
     return release
+
+
+def _check_pair(adapter: CheckpointManifest, base_sha256: str) -> None:
+    trained_on = adapter.config.get("base_sha256")
+    if trained_on != base_sha256:
+        raise CheckpointError(
+            f"The writer's adapter was trained on the base {str(trained_on)[:12]}, the settings "
+            f"name {base_sha256[:12]}.",
+            remedy="Name the base and the adapter that belong together, or train the adapter anew.",
+        )
 
 
 def index_rows(embedded: EmbeddedCases) -> list[IndexRow]:

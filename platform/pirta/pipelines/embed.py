@@ -19,7 +19,7 @@ from ray.exceptions import RayTaskError
 from pirta.cohort.prepared_store import PreparedCase, load_volume
 from pirta.errors import FingerprintError, ManifestError, PirtaError
 from pirta.models.runtime import load_encoder
-from pirta.pipelines.local_ray import cpus_for, quiet_ray_data, ray_running
+from pirta.pipelines.local_ray import affordable_workers, cpus_for, quiet_ray_data, ray_running
 from pirta.settings import EncoderSettings
 
 _BATCH_STUDIES = 8
@@ -113,11 +113,14 @@ def _embed(
     rows = [{"case_id": one.case.case_id, "array_uri": one.array_uri} for one in cases]
     ray.data.DataContext.get_current().raise_original_map_exception = True
     num_batches = -(-len(rows) // _BATCH_STUDIES)
+    num_actors = affordable_workers(
+        min(num_workers, num_batches), memory_bytes=_WORKER_MEMORY_BYTES
+    )
     dataset = ray.data.from_items(rows, override_num_blocks=num_batches).map_batches(
         StudyEmbedder,
         fn_constructor_kwargs={"encoder": encoder},
         batch_size=_BATCH_STUDIES,
-        compute=ray.data.ActorPoolStrategy(size=max(1, min(num_workers, num_batches))),
+        compute=ray.data.ActorPoolStrategy(size=num_actors),
         num_cpus=1,
         num_gpus=1 if encoder.device == "cuda" else 0,
         memory=_WORKER_MEMORY_BYTES,

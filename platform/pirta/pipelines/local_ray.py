@@ -23,6 +23,14 @@ def cpus_for(num_workers: int) -> int:
     return max(_MIN_CPUS, num_workers + _SPARE_CPUS)
 
 
+def affordable_workers(num_workers: int, *, memory_bytes: int) -> int:
+    """Return how many workers of one CPU the cluster carries: more would wait for ever."""
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    by_cpu = int(resources.get("CPU", 1))
+    by_memory = int(resources.get("memory", 0) // memory_bytes)
+    return max(1, min(num_workers, by_cpu, by_memory))
+
+
 def start_ray(num_cpus: int) -> bool:
     """Join the cluster of RAY_ADDRESS, or start a local Ray; False where one runs already.
 

@@ -37,7 +37,7 @@ from pirta.errors import PirtaError
 from pirta.imaging.nifti import read_file
 from pirta.imaging.prepare import fingerprint, prepare_case
 from pirta.imaging.strip import make_stripper
-from pirta.pipelines.local_ray import cpus_for, quiet_ray_data, ray_running
+from pirta.pipelines.local_ray import affordable_workers, cpus_for, quiet_ray_data, ray_running
 from pirta.settings import PreprocessingSettings, Settings
 
 SHARD_CASES = 256  # one Ray Data execution: bounds what the driver plans at a time
@@ -229,19 +229,12 @@ def _prepare_shard(
 ) -> Iterator[Row]:
     """Yield the outcome of each case as soon as it is there, in any order."""
     rows = [{"case_json": case.model_dump_json()} for case in cases]
+    num_actors = affordable_workers(min(num_workers, len(rows)), memory_bytes=WORKER_MEMORY_BYTES)
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
         StudyPreparer,  # type: ignore[arg-type]  # Ray's stubs know functions only
         fn_constructor_kwargs=arguments,
-        compute=ray.data.ActorPoolStrategy(size=_affordable(min(num_workers, len(rows)))),
+        compute=ray.data.ActorPoolStrategy(size=num_actors),
         num_cpus=1,
         memory=WORKER_MEMORY_BYTES,
     )
     yield from dataset.iter_rows()
-
-
-def _affordable(num_workers: int) -> int:
-    """Return how many workers the cluster carries: more would wait for ever."""
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    by_cpu = int(resources.get("CPU", 1))
-    by_memory = int(resources.get("memory", 0) // WORKER_MEMORY_BYTES)
-    return max(1, min(num_workers, by_cpu, by_memory))

@@ -188,15 +188,15 @@ class MilvusIndex:
         if code == _COLLECTION_UNKNOWN:
             self._dimensions.pop(collection, None)
             return ReleaseError(
-                f"The index at {self._uri} holds no collection '{collection}'.",
+                f"The index holds no collection '{collection}'.",
                 remedy="Build the index, or serve a release whose collection exists.",
             )
         return self._unavailable(f"Milvus code {code}")
 
     def _unavailable(self, reason: str) -> UnavailableError:
         return UnavailableError(
-            f"The index at {self._uri} does not answer within {self._timeout_s:g} s ({reason}).",
-            remedy="Check that Milvus runs there (setting index.uri), then try again.",
+            f"The index does not answer within {self._timeout_s:g} s ({reason}).",
+            remedy="Check that Milvus runs where the setting index.uri says, then try again.",
         )
 
 

@@ -53,9 +53,10 @@ def test_an_empty_study_file_is_refused(tmp_path: Path) -> None:
         read_study_file(tmp_path / "empty.nii.gz", role="DWI")
 
 
-def test_a_registry_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["age: 3", "[" * 100_000], ids=["words", "endless nesting"])
+def test_a_registry_file_that_is_no_json_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "registry.json"
-    path.write_text("age: 3", encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(RegistryError, match="is not JSON"):
         read_registry_file(path)
 
@@ -80,3 +81,19 @@ def test_nothing_listening_is_told_with_the_command_that_helps() -> None:
     client = ServiceClient(f"http://127.0.0.1:{port}", token=None, timeout_s=5)
     with pytest.raises(UnavailableError, match="pirta serve"):
         client.report(dwi=b"x", adc=b"y")
+
+
+def test_images_for_this_machine_pass_by_the_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    seen: list[object] = []
+    monkeypatch.setattr(
+        httpx, "post", lambda *_a, **kwargs: seen.append(kwargs["trust_env"]) or httpx.Response(500)
+    )
+    for host in ("127.0.0.1", "localhost", "pirta.hospital.example"):
+        with pytest.raises(UnavailableError):
+            ServiceClient(f"http://{host}:{port}", token=None, timeout_s=5).report(dwi=b"", adc=b"")
+    assert seen == [False, False, True]

@@ -93,3 +93,25 @@ def test_a_refusal_never_repeats_free_text(text: str) -> None:
 def test_a_row_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         parse_registry({"nihss": 4}).nihss = 5
+
+
+@pytest.mark.parametrize("name", ["Kim\nChul 1954", "Kim Chul", "x" * 41])
+def test_an_unknown_field_that_is_no_plain_word_is_not_repeated(name: str) -> None:
+    with pytest.raises(RegistryError) as caught:
+        parse_registry({name: 1})
+    assert name not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_truth_value_is_no_age() -> None:
+    with pytest.raises(RegistryError, match="age_years"):
+        parse_registry({"age_years": True})
+
+
+def test_a_whole_nihss_with_a_decimal_point_is_taken() -> None:
+    assert parse_registry({"nihss": 32.0}).nihss == 32
+
+
+def test_an_endless_history_item_is_refused() -> None:
+    with pytest.raises(RegistryError, match="history"):
+        parse_registry({"history": ["x" * 201]})

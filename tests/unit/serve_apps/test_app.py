@@ -52,6 +52,13 @@ def test_an_open_door_is_refused_before_anything_is_loaded(release: Release) -> 
         start(Settings())
 
 
+def test_a_demo_in_a_serve_configuration_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("[gateway]\ndemo = true\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match="refused in a Serve configuration"):
+        build(AppArgs(settings_path=str(path)))
+
+
 def test_a_release_without_its_weights_is_refused_before_anything_is_loaded(
     release: Release,
 ) -> None:
