@@ -1,7 +1,7 @@
 """Cheap random variation of a prepared volume: pose, contrast, coil, resolution, noise.
 
-Written in plain numpy: MONAI's transforms of the same kind take four times as long on one
-thread (`python -m bench augmentation`: 15 ms against 62 ms a volume). Every function draws
+Written in plain numpy: MONAI's transforms of the same kind take 3.5 times as long on one
+thread (`python -m bench augmentation`: 17 ms against 60 ms a volume). Every function draws
 from the generator it is given, so that a step of training is the same after a resume.
 
 Axis suffixes: C channels (0 DWI in brain medians, 1 ADC in 10⁻³ mm²/s, background 0), X Y Z
