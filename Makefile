@@ -55,9 +55,9 @@ weights: setup ## make the shipped weights anew, in RUNS=runs/weights, and put t
 	$(BIN)/pirta train territory --run demo --data $(RUNS)/store --mae $(RUNS)/mae/weights \
 		--out $(RUNS)/territory
 	$(BIN)/pirta train writer-base --run demo --out $(RUNS)/writer_base
-	$(BIN)/pirta train writer --run demo --base $(RUNS)/writer_base/model --out $(RUNS)/writer
+	$(BIN)/pirta train writer --run demo --base $(RUNS)/writer_base/weights --out $(RUNS)/writer
 	mkdir -p $(WEIGHTS)
 	rm -rf $(WEIGHTS)/encoder $(WEIGHTS)/writer_base $(WEIGHTS)/writer_adapter
 	cp -r $(RUNS)/territory/weights $(WEIGHTS)/encoder
-	cp -r $(RUNS)/writer_base/model $(WEIGHTS)/writer_base
-	cp -r $(RUNS)/writer/adapter $(WEIGHTS)/writer_adapter
+	cp -r $(RUNS)/writer_base/weights $(WEIGHTS)/writer_base
+	cp -r $(RUNS)/writer/weights $(WEIGHTS)/writer_adapter

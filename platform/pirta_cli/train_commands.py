@@ -1,7 +1,7 @@
 """`pirta train`: the Ray Train jobs, each also `python -m train_jobs.<job>`.
 
 A run's folder belongs to one run: the same command after a kill goes on from its last
-checkpoint. `weights`, `model` or `adapter` in it is what the settings point to.
+checkpoint. Its `weights` folder is what the settings point to.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def writer_base(
     from train_jobs.train_writer_base import train_base
     from train_jobs.writer_presets import BASE_RUNS, named_run
 
-    train_base(named_run(BASE_RUNS, run), run_dir=out, to=out / "model")
-    typer.echo(str(out / "model"))
+    train_base(named_run(BASE_RUNS, run), run_dir=out, to=out / "weights")
+    typer.echo(str(out / "weights"))
 
 
 @app.command("writer")
@@ -81,7 +81,7 @@ def writer(
         named_run(ADAPTER_RUNS, run),
         base=base or SHIPPED_WEIGHTS / "writer_base",
         run_dir=out,
-        to=out / "adapter",
+        to=out / "weights",
         prompts=prompts,
     )
-    typer.echo(str(out / "adapter"))
+    typer.echo(str(out / "weights"))
