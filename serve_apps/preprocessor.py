@@ -39,8 +39,7 @@ class Preprocessor:
             self._thread,
             partial(
                 prepare_study,
-                study.dwi,
-                study.adc,
+                study.images,
                 settings=self._settings,
                 stripper=self._stripper,
             ),

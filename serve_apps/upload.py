@@ -10,7 +10,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
-from pirta.contracts.study import Registry, StudyFiles, parse_registry
+from pirta.contracts.study import Registry, StudyFiles, StudyImages, parse_registry
 from pirta.errors import FileMissingError, InputError, PayloadTooLargeError, RegistryError
 
 _FIELDS = ("dwi", "adc", "registry", "study_id", "patient_id", "site")
@@ -38,8 +38,7 @@ async def read_study(request: Request, *, max_upload_mb: int) -> StudyFiles:
         return StudyFiles(
             study_id=_plain_id(form, "study_id") or f"study-{uuid.uuid4().hex[:12]}",
             site=_plain_id(form, "site") or UNKNOWN_SITE,
-            dwi=await _file(form, "dwi"),
-            adc=await _file(form, "adc"),
+            images=StudyImages(dwi=await _file(form, "dwi"), adc=await _file(form, "adc")),
             registry=_registry(form),
             patient_id=_plain_id(form, "patient_id"),
         )

@@ -78,6 +78,12 @@ class BrainNotFoundError(InputError):
     code = "brain_not_found"
 
 
+class SeriesError(InputError):
+    """A DICOM study without a usable diffusion series: none found, incomplete, or ambiguous."""
+
+    code = "series_invalid"
+
+
 class RegistryError(InputError):
     """A registry field is unknown or outside its range."""
 

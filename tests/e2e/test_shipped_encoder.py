@@ -15,6 +15,7 @@ from pirta.cohort.make import make_cohort
 from pirta.cohort.presets import CaseBatch, CohortPlan, each_label, external_south
 from pirta.cohort.table import read_cohort, resolve_uri
 from pirta.contracts.finding import LABELS
+from pirta.contracts.study import StudyImages
 from pirta.imaging.prepare import prepare_study
 from pirta.imaging.strip import make_stripper
 from pirta.models.runtime import load_encoder
@@ -34,8 +35,10 @@ def test_the_shipped_encoder_beats_chance_on_an_unseen_scanner(tmp_path: Path) -
     right = 0
     for case in read_cohort(table):
         prepared = prepare_study(
-            Path(resolve_uri(table, case.dwi_uri)).read_bytes(),
-            Path(resolve_uri(table, case.adc_uri)).read_bytes(),
+            StudyImages(
+                dwi=Path(resolve_uri(table, case.dwi_uri)).read_bytes(),
+                adc=Path(resolve_uri(table, case.adc_uri)).read_bytes(),
+            ),
             settings=settings.preprocessing,
             stripper=stripper,
         )

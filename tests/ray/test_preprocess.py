@@ -17,7 +17,7 @@ import ray
 from pirta.cohort.prepared_store import load_labels, load_volume, read_prepared, read_refused
 from pirta.cohort.table import write_cohort
 from pirta.contracts.case import CaseRecord
-from pirta.contracts.study import GRID_SHAPE, Registry
+from pirta.contracts.study import GRID_SHAPE, Registry, StudyImages
 from pirta.imaging.nifti import read_file, read_nifti
 from pirta.imaging.prepare import fingerprint, prepare_study
 from pirta.imaging.strip import DeepbetStripper, make_stripper
@@ -223,10 +223,10 @@ def test_a_head_stripped_by_deepbet_gives_the_volume_of_the_same_brain_stripped_
         read_file(folder / f"Subject02_{kind}.nii.gz", role=kind) for kind in ("DWI", "ADC")
     )
     stripper = DeepbetStripper()
-    whole = prepare_study(dwi, adc, settings=QUICK, stripper=stripper)
+    whole = prepare_study(StudyImages(dwi, adc), settings=QUICK, stripper=stripper)
     image = nib.Nifti1Image.from_bytes(gzip.decompress(dwi))
     mask_XYZ = stripper.strip(read_nifti(dwi, role="DWI"))
     stripped = nib.Nifti1Image(np.asarray(image.dataobj) * mask_XYZ, image.affine).to_bytes()
-    again = prepare_study(stripped, adc, settings=QUICK, stripper=make_stripper(QUICK))
+    again = prepare_study(StudyImages(stripped, adc), settings=QUICK, stripper=make_stripper(QUICK))
     assert again.facts["stripper"] == "already-stripped"
     np.testing.assert_allclose(again.volume_CXYZ, whole.volume_CXYZ, atol=0.02)

@@ -7,11 +7,13 @@ DWI is in units of the brain's median; ADC in 10⁻³ mm²/s. Background is 0 in
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from pirta.contracts.quality import GateResult
 from pirta.errors import RegistryError
 
 if TYPE_CHECKING:  # a contract costs pydantic and nothing more
@@ -85,8 +87,28 @@ def _describe(item: object) -> str:
 
 
 @dataclass(frozen=True)
+class StudyImages:
+    """The bytes of a study's images: named by their role, or a bag in which the roles are found.
+
+    Attributes:
+        dwi, adc, b0: single-volume NIfTI or MetaImage files, None where not handed over. A DWI
+            with a b0 and no ADC gets its ADC computed, which takes `b_value_s_mm2`.
+        files: everything else, name to bytes: a DICOM folder's files in any order, or a NIfTI
+            file with several volumes and its .bval, .bvec and .json. Names may hold a
+            patient's: they link sidecars to images and are never shown.
+        b_value_s_mm2: of the DWI, where no header or sidecar tells.
+    """
+
+    dwi: bytes | None = None
+    adc: bytes | None = None
+    b0: bytes | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    b_value_s_mm2: float | None = None
+
+
+@dataclass(frozen=True)
 class StudyFiles:
-    """One DWI/ADC pair as it came in: the bytes of two NIfTI files, and the registry row.
+    """One study as it came in: its images and the registry row.
 
     `study_id` and `site` are pseudonymous; `patient_id` (pseudonym) keeps a patient's own
     earlier scans out of the evidence.
@@ -94,8 +116,7 @@ class StudyFiles:
 
     study_id: str
     site: str
-    dwi: bytes
-    adc: bytes
+    images: StudyImages
     registry: Registry = field(default_factory=Registry)
     patient_id: str | None = None
 
@@ -110,8 +131,10 @@ class PreparedStudy:
             volumes of the same fingerprint.
         facts: numbers for quality gates and for the reader (spacing, brain volume, ADC unit
             found, warnings), never identifiers.
+        gates: the quality gate's results, none of them a refusal.
     """
 
     volume_CXYZ: NDArray[np.float32]
     fingerprint: str
     facts: dict[str, float | str | bool]
+    gates: tuple[GateResult, ...] = ()

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pirta.contracts.study import PreparedStudy
+from pirta.contracts.study import PreparedStudy, StudyImages
 from pirta.errors import IntensityError
 from pirta.imaging.adc_units import find_adc_unit
 from pirta.imaging.bias import correct_bias
 from pirta.imaging.nifti import read_nifti
 from pirta.imaging.normalise import clip_adc, normalise_dwi
 from pirta.imaging.pair import check_not_swapped, check_pair, check_same_grid
+from pirta.imaging.read_pair import read_pair
 from pirta.imaging.resample import (
     MIN_FRACTION,
     grid_affine,
@@ -60,19 +61,18 @@ def fingerprint(settings: PreprocessingSettings) -> str:
 
 
 def prepare_study(
-    dwi: bytes, adc: bytes, *, settings: PreprocessingSettings, stripper: Stripper
+    images: StudyImages, *, settings: PreprocessingSettings, stripper: Stripper
 ) -> PreparedStudy:
-    """Return the encoder's volume of a DWI/ADC pair of NIfTI files.
+    """Return the encoder's volume of a study's images.
 
     Raises:
         InputError: one of its kinds, saying which file cannot be used, why, and the remedy.
     """
-    return prepare_case(dwi, adc, settings=settings, stripper=stripper).study
+    return prepare_case(images, settings=settings, stripper=stripper).study
 
 
 def prepare_case(
-    dwi: bytes,
-    adc: bytes,
+    images: StudyImages,
     *,
     mask: bytes | None = None,
     territory: bytes | None = None,
@@ -84,15 +84,15 @@ def prepare_case(
     Raises:
         InputError: as `prepare_study`, and where a label map is not on the DWI's grid.
     """
-    dwi_volume, adc_volume = read_nifti(dwi, role="DWI"), read_nifti(adc, role="ADC")
-    check_pair(dwi_volume, adc_volume)
+    pair = read_pair(images)
+    check_pair(pair.dwi, pair.adc)
     labels = [
-        None if data is None else _read_labels(data, role, dwi_volume)
+        None if data is None else _read_labels(data, role, pair.dwi)
         for data, role in ((mask, "mask"), (territory, "territory"))
     ]
-    study, target = _prepare(dwi_volume, adc_volume, settings, stripper)
+    study, target = _prepare(pair.dwi, pair.adc, settings, stripper)
     mask_XYZ, territory_XYZ = (
-        None if one is None else resample_labels(one, dwi_volume.affine, target) for one in labels
+        None if one is None else resample_labels(one, pair.dwi.affine, target) for one in labels
     )
     return PreparedCaseVolumes(study=study, mask_XYZ=mask_XYZ, territory_XYZ=territory_XYZ)
 

@@ -33,6 +33,7 @@ from pirta.cohort.prepared_store import (
 )
 from pirta.cohort.table import read_cohort, resolve_uri
 from pirta.contracts.case import CaseRecord
+from pirta.contracts.study import StudyImages
 from pirta.errors import PirtaError
 from pirta.imaging.nifti import read_file
 from pirta.imaging.prepare import fingerprint, prepare_case
@@ -196,8 +197,7 @@ class StudyPreparer:
 
     def _prepare(self, case: CaseRecord) -> PreparedCase:
         found = prepare_case(
-            self._read(case.dwi_uri, "DWI"),
-            self._read(case.adc_uri, "ADC"),
+            StudyImages(dwi=self._read(case.dwi_uri, "DWI"), adc=self._read(case.adc_uri, "ADC")),
             mask=None if case.mask_uri is None else self._read(case.mask_uri, "mask"),
             territory=(
                 None if case.territory_uri is None else self._read(case.territory_uri, "territory")

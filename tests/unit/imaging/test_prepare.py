@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from pirta.contracts.study import GRID_SHAPE
+from pirta.contracts.study import GRID_SHAPE, StudyImages
 from pirta.errors import BrainNotFoundError, ChannelMismatchError, IntensityError
 from pirta.imaging.nifti import read_file
 from pirta.imaging.prepare import fingerprint, prepare_case, prepare_study
@@ -22,7 +22,9 @@ Nifti = Callable[..., bytes]
 
 
 def _prepare(pair: Pair, **labels: bytes):
-    return prepare_case(*pair, **labels, settings=QUICK, stripper=AlreadyStrippedStripper())
+    return prepare_case(
+        StudyImages(*pair), **labels, settings=QUICK, stripper=AlreadyStrippedStripper()
+    )
 
 
 def test_tissue_and_fluid_arrive_with_their_true_values(pair: Pair, brain) -> None:
@@ -125,7 +127,7 @@ def test_what_a_reader_should_know_is_told_as_a_warning(brain) -> None:
 def test_n4_leaves_the_adc_alone_unless_the_settings_ask_for_it(pair: Pair) -> None:
     plain = _prepare(pair).study.volume_CXYZ
     asked = prepare_study(
-        *pair,
+        StudyImages(*pair),
         settings=QUICK.model_copy(update={"n4_on_adc": True}),
         stripper=AlreadyStrippedStripper(),
     ).volume_CXYZ
@@ -144,7 +146,7 @@ def test_a_real_stripped_case_comes_out_with_its_lesion(shared_data: Path) -> No
     stem = shared_data / "isles22-strokecase0009" / "sub-strokecase0009_ses-0001_"
     dwi, adc, mask = (read_file(f"{stem}{one}.nii.gz", role=one) for one in ("dwi", "adc", "msk"))
     stripper = make_stripper(QUICK)
-    found = prepare_case(dwi, adc, mask=mask, settings=QUICK, stripper=stripper)
+    found = prepare_case(StudyImages(dwi, adc), mask=mask, settings=QUICK, stripper=stripper)
     assert found.study.facts["stripper"] == "already-stripped"
     assert found.study.facts["adc_median"] == pytest.approx(0.904, abs=0.005)
     assert found.mask_XYZ is not None
@@ -153,4 +155,4 @@ def test_a_real_stripped_case_comes_out_with_its_lesion(shared_data: Path) -> No
     assert np.median(dwi_XYZ[found.mask_XYZ > 0]) > 1.4
     assert np.median(adc_XYZ[found.mask_XYZ > 0]) == pytest.approx(0.592, abs=0.05)
     with pytest.raises(ChannelMismatchError, match="swapped"):
-        prepare_study(adc, dwi, settings=QUICK, stripper=stripper)
+        prepare_study(StudyImages(adc, dwi), settings=QUICK, stripper=stripper)

@@ -20,7 +20,7 @@ from pirta.contracts.finding import (
 )
 from pirta.contracts.release import Release
 from pirta.contracts.report import RetrievedCase
-from pirta.contracts.study import PreparedStudy, Registry, StudyFiles
+from pirta.contracts.study import PreparedStudy, Registry, StudyFiles, StudyImages
 from pirta.reporting.answer import answer_text
 from pirta.reporting.prompt import Prompt, prompt_sha256
 
@@ -43,7 +43,9 @@ REGISTRY = Registry(
     nihss=32,
     history=("HTN", "Afib"),
 )
-STUDY = StudyFiles("study-1", "site-a", b"dwi", b"adc", REGISTRY, patient_id="patient-1")
+STUDY = StudyFiles(
+    "study-1", "site-a", StudyImages(b"dwi", b"adc"), REGISTRY, patient_id="patient-1"
+)
 
 
 def case(finding: Finding | None, similarity: float, number: int = 0) -> RetrievedCase:

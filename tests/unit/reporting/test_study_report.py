@@ -6,7 +6,7 @@ import pytest
 
 from pirta.contracts.finding import Label
 from pirta.contracts.report import Report
-from pirta.contracts.study import StudyFiles
+from pirta.contracts.study import StudyFiles, StudyImages
 from pirta.errors import FingerprintError, NoNeighboursError, ReleaseError, WriterOutputError
 from pirta.reporting.answer import answer_text
 from pirta.reporting.study_report import STAGES, StageListener, report_study
@@ -176,7 +176,7 @@ async def test_the_preparers_warnings_reach_the_reader() -> None:
 
 
 async def test_a_study_without_a_registry_row_is_reported_with_unknown_parts() -> None:
-    made = await report(Parts(), study=StudyFiles("study-2", "site-a", b"", b""))
+    made = await report(Parts(), study=StudyFiles("study-2", "site-a", StudyImages()))
     assert made.clinical_presentation == "A patient with unknown presentation."
     assert made.nihss == "unknown"
     assert REGISTRY.presentation not in made.model_dump_json()

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from pirta.contracts.release import Release
 from pirta.contracts.report import Report
+from pirta.contracts.study import StudyImages
 from pirta.errors import PirtaError, SettingsError, UnavailableError, error_classes
 from pirta.log import make_logger
 from pirta.settings import GatewaySettings, ReplicaSettings, ScalingSettings, Settings
@@ -49,7 +50,8 @@ def test_a_pair_becomes_a_report_with_its_evidence(client: TestClient, parts: An
     assert (report.study_id, report.findings) == ("study-7", "There is no diffusion restriction.")
     assert [case.case_id for case in report.evidence] == ["case-1"]
     (study,) = parts.studies
-    assert (study.dwi, study.adc, study.site) == (b"dwi bytes", b"adc bytes", "north")
+    assert study.images == StudyImages(dwi=b"dwi bytes", adc=b"adc bytes")
+    assert study.site == "north"
     assert study.registry.history == ("HTN", "Afib")
     assert parts.requests[0].exclude_patient_id == "patient-7"
 
