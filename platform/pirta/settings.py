@@ -35,11 +35,14 @@ class PreprocessingSettings(_Frozen):
         default="auto",
         description="auto: detect a stripped volume by its exact-zero background, else deepbet.",
     )
-    n4_shrink: int = Field(
-        default=4, ge=1, le=8, description="Further in-plane shrink of the 2x2x4 mm grid for N4."
+    n4_fit_spacing_mm: float = Field(
+        default=5.2,
+        ge=1,
+        le=20,
+        description="N4 is fitted on a grid thinned in the plane to about this spacing.",
     )
     n4_iterations: tuple[int, ...] = Field(
-        default=(50, 50, 50), description="N4 iterations a fitting level."
+        default=(50, 50, 50, 50), description="N4 iterations a fitting level."
     )
     n4_on_adc: bool = Field(
         default=False, description="Correct the ADC too; it is a ratio in which bias cancels."

@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data"),
 ]
 
-QUICK = PreprocessingSettings(n4_shrink=8, n4_iterations=(5,))
+QUICK = PreprocessingSettings(n4_fit_spacing_mm=16, n4_iterations=(5,))
 
 
 @pytest.fixture(scope="module", autouse=True)

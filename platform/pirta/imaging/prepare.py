@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pirta.contracts.study import PreparedStudy, StudyImages
 from pirta.errors import IntensityError
 from pirta.imaging.adc_units import find_adc_unit
-from pirta.imaging.bias import correct_bias
+from pirta.imaging.bias import fit_log_field
 from pirta.imaging.nifti import read_nifti
 from pirta.imaging.normalise import clip_adc, normalise_dwi
 from pirta.imaging.pair import check_not_swapped, check_pair, check_same_grid
@@ -33,7 +33,7 @@ from pirta.imaging.strip import Stripper, check_brain
 from pirta.imaging.volume import Volume
 from pirta.settings import PreprocessingSettings
 
-ALGORITHM_VERSION = "1"
+ALGORITHM_VERSION = "2"
 """Raise it with every change that changes prepared numbers: stored volumes stop comparing."""
 
 PARTIAL_BRAIN_ML = 800.0
@@ -107,13 +107,24 @@ def _prepare(
     target = grid_affine(brain_XYZ, dwi.affine)
     fraction_XYZ = mask_fraction(brain_XYZ, dwi.affine, target)
     inside_XYZ = fraction_XYZ >= MIN_FRACTION
-    dwi_XYZ, adc_XYZ = (
-        resample_inside(one, brain_XYZ, fraction_XYZ, dwi.affine, target)
-        for one in (dwi.data_XYZ, adc.data_XYZ * np.float32(reading.factor))
-    )
-    dwi_XYZ = _correct(dwi_XYZ, inside_XYZ, settings)
-    if settings.n4_on_adc:
-        adc_XYZ = _correct(adc_XYZ, inside_XYZ, settings)
+
+    def resample(scan_XYZ: NDArray[np.float32], *, corrected: bool) -> NDArray[np.float32]:
+        """Bring a channel onto the grid, then divide it by the field fitted on its own voxels."""
+        grid_XYZ = resample_inside(scan_XYZ, brain_XYZ, fraction_XYZ, dwi.affine, target)
+        if not corrected:
+            return grid_XYZ
+        log_field_XYZ = fit_log_field(
+            scan_XYZ,
+            brain_XYZ,
+            dwi.spacing_mm,
+            fit_spacing_mm=settings.n4_fit_spacing_mm,
+            iterations=settings.n4_iterations,
+        )
+        field_XYZ = resample_inside(log_field_XYZ, brain_XYZ, fraction_XYZ, dwi.affine, target)
+        return np.asarray(grid_XYZ / np.exp(field_XYZ), dtype=np.float32)
+
+    dwi_XYZ = resample(dwi.data_XYZ, corrected=True)
+    adc_XYZ = resample(adc.data_XYZ * np.float32(reading.factor), corrected=settings.n4_on_adc)
     volume_CXYZ = np.stack([normalise_dwi(dwi_XYZ, inside_XYZ), clip_adc(adc_XYZ, inside_XYZ)])
     cropped = max(0.0, 1 - float(fraction_XYZ.sum()) * 0.016 / brain_ml)
     facts: dict[str, float | str | bool] = {
@@ -125,14 +136,6 @@ def _prepare(
         **_geometry_facts(dwi, target),
     }
     return PreparedStudy(volume_CXYZ, fingerprint(settings), facts), target
-
-
-def _correct(
-    data_XYZ: NDArray[np.float32], mask_XYZ: NDArray[np.bool_], settings: PreprocessingSettings
-) -> NDArray[np.float32]:
-    return correct_bias(
-        data_XYZ, mask_XYZ, shrink=settings.n4_shrink, iterations=settings.n4_iterations
-    )
 
 
 def _geometry_facts(dwi: Volume, target: NDArray[np.float64]) -> dict[str, float | str | bool]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pirta.contracts.study import GRID_SHAPE
+from pirta.contracts.study import GRID_SHAPE, GRID_SPACING_MM
 from pirta.errors import IntensityError
-from pirta.imaging.bias import correct_bias
+from pirta.imaging.bias import fit_log_field, thinning
 from pirta.imaging.normalise import clip_adc, normalise_dwi
 
 
@@ -31,9 +31,15 @@ def test_a_known_shading_is_mostly_taken_out(mask_XYZ: np.ndarray) -> None:
     x = np.linspace(-1, 1, GRID_SHAPE[0])[:, None, None]
     y = np.linspace(-1, 1, GRID_SHAPE[1])[None, :, None]
     shaded_XYZ = np.where(mask_XYZ, tissue_XYZ * np.exp(0.3 * x + 0.2 * y**2), 0)
-    corrected_XYZ = correct_bias(
-        shaded_XYZ.astype(np.float32), mask_XYZ, shrink=8, iterations=(15, 15)
+    log_field_XYZ = fit_log_field(
+        shaded_XYZ.astype(np.float32),
+        mask_XYZ,
+        GRID_SPACING_MM,
+        fit_spacing_mm=16,
+        iterations=(15, 15),
     )
+    assert log_field_XYZ[mask_XYZ].mean() == pytest.approx(0, abs=1e-5)
+    corrected_XYZ = shaded_XYZ / np.exp(log_field_XYZ)
 
     def unevenness(values_XYZ: np.ndarray) -> float:
         return float(np.std(np.log(values_XYZ[mask_XYZ] / tissue_XYZ[mask_XYZ])))
@@ -45,8 +51,25 @@ def test_a_known_shading_is_mostly_taken_out(mask_XYZ: np.ndarray) -> None:
 @pytest.mark.parametrize("value", [0.0, 5.0])
 def test_a_volume_without_contrast_passes_unchanged(mask_XYZ: np.ndarray, value: float) -> None:
     flat_XYZ = np.where(mask_XYZ, np.float32(value), np.float32(0))
-    found_XYZ = correct_bias(flat_XYZ, mask_XYZ, shrink=8, iterations=(5,))
-    np.testing.assert_allclose(found_XYZ, flat_XYZ, rtol=1e-3)
+    found_XYZ = fit_log_field(
+        flat_XYZ, mask_XYZ, GRID_SPACING_MM, fit_spacing_mm=16, iterations=(5,)
+    )
+    assert not found_XYZ.any()
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing_mm", "expected"),
+    [
+        ((192, 192, 32), (1.2, 1.2, 5.0), [4, 4, 1]),
+        ((112, 112, 73), (2.0, 2.0, 2.0), [3, 3, 1]),
+        ((30, 192, 192), (6.0, 1.0, 1.0), [1, 5, 5]),
+        ((12, 12, 30), (1.0, 1.0, 4.0), [3, 3, 1]),
+    ],
+)
+def test_the_fitting_grid_is_thinned_in_the_plane_only(
+    shape: tuple[int, ...], spacing_mm: tuple[float, float, float], expected: list[int]
+) -> None:
+    assert thinning(shape, spacing_mm, fit_spacing_mm=5.2) == expected
 
 
 def test_dwi_comes_in_brain_medians_whatever_the_gain(mask_XYZ: np.ndarray) -> None:

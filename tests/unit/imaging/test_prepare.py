@@ -16,7 +16,7 @@ from pirta.imaging.prepare import fingerprint, prepare_case, prepare_study
 from pirta.imaging.strip import AlreadyStrippedStripper, make_stripper
 from pirta.settings import PreprocessingSettings
 
-QUICK = PreprocessingSettings(n4_shrink=8, n4_iterations=(5,))
+QUICK = PreprocessingSettings(n4_fit_spacing_mm=16, n4_iterations=(5,))
 Pair = tuple[bytes, bytes]
 Nifti = Callable[..., bytes]
 
@@ -138,7 +138,7 @@ def test_n4_leaves_the_adc_alone_unless_the_settings_ask_for_it(pair: Pair) -> N
 def test_a_fingerprint_follows_the_settings_and_nothing_else() -> None:
     first = fingerprint(PreprocessingSettings())
     assert first == fingerprint(PreprocessingSettings())
-    assert first != fingerprint(PreprocessingSettings(n4_shrink=3))
+    assert first != fingerprint(PreprocessingSettings(n4_fit_spacing_mm=3))
     assert first.startswith("prep-")
 
 
