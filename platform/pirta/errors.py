@@ -8,7 +8,8 @@ docs/ERRORS.md lists every code; a test fails when one is missing there.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
 
 
 class PirtaError(Exception):
@@ -54,6 +55,12 @@ class FileUnreadableError(InputError):
     code = "file_unreadable"
 
 
+class ArchiveError(InputError):
+    """An archive or a folder that cannot be unpacked: damaged, locked, nested, or too much."""
+
+    code = "archive_invalid"
+
+
 class GeometryError(InputError):
     """A volume's shape, affine or grid cannot be used."""
 
@@ -78,6 +85,32 @@ class BrainNotFoundError(InputError):
     code = "brain_not_found"
 
 
+class JudgedGate(Protocol):
+    """A `pirta.contracts.quality.GateResult`; the contract lies above this module."""
+
+    def model_dump(self, *, mode: str = "python") -> dict[str, Any]:
+        """Return the gate's name, value, unit, limit, verdict and reason."""
+
+
+class QualityError(InputError):
+    """A study that the quality gate refuses; `gates` holds every gate's result."""
+
+    code = "quality_refused"
+
+    def __init__(self, message: str, *, remedy: str, gates: Sequence[JudgedGate] = ()) -> None:
+        super().__init__(message, remedy=remedy)
+        self.gates = tuple(gates)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_quality, (type(self), self.message, self.remedy, self.gates))
+
+
+def _rebuild_quality(
+    kind: type[QualityError], message: str, remedy: str, gates: tuple[JudgedGate, ...]
+) -> QualityError:
+    return kind(message, remedy=remedy, gates=gates)
+
+
 class SeriesError(InputError):
     """A DICOM study without a usable diffusion series: none found, incomplete, or ambiguous."""
 
@@ -96,11 +129,35 @@ class ManifestError(InputError):
     code = "manifest_invalid"
 
 
+class WorkerLostError(PirtaError):
+    """A study ended the worker process that prepared it, each time it was tried."""
+
+    code = "worker_lost"
+
+
+class StudyTimeoutError(PirtaError):
+    """A study took longer than `archive.study_timeout_s` and was given up."""
+
+    code = "study_timeout"
+
+
+class StoreError(PirtaError):
+    """What a job writes to cannot be written: full, gone, or not allowed. The run ends."""
+
+    code = "store_unwritable"
+
+
 class SettingsError(PirtaError):
     """A setting is unknown, misspelt or outside its range."""
 
     code = "settings_invalid"
     http_status = 500
+
+
+class StripperError(PirtaError):
+    """The skull stripping program is missing, failed, ran too long, or left no usable mask."""
+
+    code = "stripper_failed"
 
 
 class CheckpointError(PirtaError):

@@ -1,0 +1,74 @@
+"""Fetching a study's files from folders, single files and archives, on two file systems."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from pirta.errors import ArchiveError, FileMissingError, FileUnreadableError
+from pirta.imaging import archive
+from pirta.imaging.collect import collect_files
+
+FILES = {"b/2": b"two", "a.dcm": b"one", "c/d/e": b"three"}
+HIDDEN = {".git/x": b"no", "c/.DS_Store": b"no"}
+
+
+@pytest.fixture(params=["local", "memory"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A folder with files at several depths, and hidden ones."""
+    root = str(tmp_path / ".store" / "Doe") if request.param == "local" else "memory://Doe/study"
+    for name, content in {**FILES, **HIDDEN}.items():
+        with fsspec.open(f"{root}/{name}", "wb", auto_mkdir=True) as out:
+            out.write(content)
+    return root
+
+
+def test_a_folder_is_walked_to_its_end_without_hidden_files(folder: str) -> None:
+    for uri in (folder, f"{folder}/"):
+        found = collect_files(uri)
+        assert found == FILES
+        assert list(found) == sorted(FILES)
+
+
+def test_one_file_comes_alone_and_an_archive_comes_unpacked(folder: str) -> None:
+    assert collect_files(f"{folder}/b/2") == {"2": b"two"}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as packed:
+        member = tarfile.TarInfo("x/y")
+        member.size = 3
+        packed.addfile(member, io.BytesIO(b"abc"))
+    with fsspec.open(f"{folder}/study.tar.gz", "wb") as file:
+        file.write(out.getvalue())
+    assert collect_files(f"{folder}/study.tar.gz") == {"x/y": b"abc"}
+
+
+def test_nothing_there_is_missing_and_its_name_is_not_repeated(folder: str, tmp_path: Path) -> None:
+    with pytest.raises(FileMissingError, match="does not exist") as caught:
+        collect_files(f"{folder}/none")
+    assert "Doe" not in str(caught.value)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / ".hidden").touch()
+    with pytest.raises(FileMissingError, match="holds no file"):
+        collect_files(str(empty))
+
+
+def test_an_unknown_storage_is_told() -> None:
+    with pytest.raises(FileUnreadableError, match="storage cannot be used"):
+        collect_files("pacs9://somewhere/study")
+
+
+def test_a_folder_above_the_limits_is_refused_before_it_is_fetched(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "MAX_MEMBERS", 2)
+    with pytest.raises(ArchiveError, match="folder holds more than 2 files"):
+        collect_files(folder)
+    monkeypatch.setattr(archive, "MAX_MEMBERS", 9)
+    monkeypatch.setattr(archive, "MAX_TOTAL_BYTES", 7)
+    with pytest.raises(ArchiveError, match="folder holds more than 0 MB"):
+        collect_files(folder)
