@@ -36,6 +36,8 @@ from pirta.settings import PreprocessingSettings
 ALGORITHM_VERSION = "2"
 """Raise it with every change that changes prepared numbers: stored volumes stop comparing."""
 
+_NO_NUMBERS = {"strip_timeout_s"}  # settings that decide whether, not what
+
 PARTIAL_BRAIN_ML = 800.0
 MAX_CROPPED_SHARE = 0.01
 
@@ -55,9 +57,13 @@ class PreparedCaseVolumes:
 
 
 def fingerprint(settings: PreprocessingSettings) -> str:
-    """Return a short name of everything that decides a prepared volume's numbers."""
-    content = f"{ALGORITHM_VERSION}\n{settings.model_dump_json()}"
-    return "prep-" + hashlib.sha256(content.encode()).hexdigest()[:12]
+    """Return a short name of everything that decides a prepared volume's numbers.
+
+    Settings enter where they differ from the defaults, so that a new setting leaves the names
+    of what was prepared before as they are; a changed default raises `ALGORITHM_VERSION`.
+    """
+    content = settings.model_dump_json(exclude_defaults=True, exclude=_NO_NUMBERS)
+    return "prep-" + hashlib.sha256(f"{ALGORITHM_VERSION}\n{content}".encode()).hexdigest()[:12]
 
 
 def prepare_study(
