@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench.result import Ratio
 
-BENCHMARKS = ("retrieval", "encoding", "augmentation", "mae_step", "bias_field")
+BENCHMARKS = ("retrieval", "encoding", "augmentation", "mae_step", "preprocessing")
 OUT = Path("bench-out")
 
 
