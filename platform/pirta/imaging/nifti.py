@@ -3,7 +3,11 @@
 The header is read and judged first: shape, affine and size are known to be sane before a
 single voxel is unpacked, and no more bytes are unpacked than the header accounts for, so a
 small file cannot claim or inflate into a huge volume. Messages name the file's role ("DWI"),
-never its name, which may hold a patient's. This module does not look at DICOM.
+never its name, which may hold a patient's. Where sform and qform contradict each other the
+volume says so ("disputed"); where they disagree on what is left and right it is refused. This
+module does not look at DICOM, nor at sidecars.
+
+Axis suffixes: X Y Z voxels (RAS+ once read).
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -20,13 +25,17 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
-from pirta.errors import FileMissingError, FileUnreadableError, GeometryError, IntensityError
+from pirta.errors import FileMissingError, FileUnreadableError, GeometryError
 from pirta.imaging.volume import Volume
+from pirta.imaging.volume_checks import check_affine, check_numbers, check_shape, to_ras
 
-MAX_VOXELS = 2**26  # 512 x 512 x 256; a DWI of the whole head is below a tenth of it
+MAX_SERIES_VOXELS = 2**27  # of all volumes together: 512 MB once they are floats
 MAX_OFFSET_BYTES = 2**24  # header extensions
-MIN_SIDE_VOX = 5
-SPACING_RANGE_MM = (0.2, 20.0)
+DISPUTED_MM = 10.0
+"""How far sform and qform may move a corner apart before the orientation is in dispute."""
+
+REFUSED_MM = 60.0
+"""At this distance an axis has turned: left, front or top are no longer the same."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _HEADER_BYTES = {348: (nib.Nifti1Header, 348), 540: (nib.Nifti2Header, 540)}
@@ -79,26 +88,35 @@ def read_nifti(data: bytes, *, role: str) -> Volume:
         GeometryError: not 3D, a singular or non-finite affine, absurd spacing or size.
         IntensityError: NaN or infinite voxels; for images also all zero or all the same.
     """
-    if not data:
-        raise FileMissingError(f"The {role} file holds no bytes.", remedy=_SEND_AGAIN)
-    stream = _Unpacker(data, role=role)
-    header = _read_header(stream, role=role)
-    shape = _check_shape(header, role=role)
-    raw = stream.finish(_num_bytes(header, shape, role=role))
-    image = _to_image(raw, type(header), role=role)
-    _check_affine(image.affine, role=role)
-    values = _voxels(image, role=role).reshape(shape)
-    if role.lower() not in ("mask", "territory"):
-        _check_varies(values, role=role)
-    canonical = nib.as_closest_canonical(nib.Nifti1Image(values, image.affine))
-    return Volume(
-        data_XYZ=np.ascontiguousarray(canonical.dataobj, dtype=np.float32),
-        affine=np.asarray(canonical.affine, dtype=np.float64),
-        provenance={
-            "orientation": _orientation_source(image.header),
-            "axes": "".join(nib.aff2axcodes(image.affine)),
-        },
-    )
+    (volume,) = _volumes(data, role=role, series=False)
+    return volume
+
+
+def read_nifti_volumes(data: bytes, *, role: str) -> list[Volume]:
+    """Return every volume of a 3D or 4D file, in their order, each as `read_nifti` would.
+
+    Raises:
+        InputError: as `read_nifti`; the volumes together may have `MAX_SERIES_VOXELS`.
+    """
+    return list(_volumes(data, role=role, series=True))
+
+
+def num_volumes(data: bytes, *, role: str) -> int:
+    """Return how many volumes a file's header states; its voxels are not unpacked.
+
+    Raises:
+        InputError: as `read_nifti` raises for a header.
+    """
+    return _series_shape(_read_header(_Unpacker(data, role=role), role=role), role=role)[1]
+
+
+def is_nifti(data: bytes) -> bool:
+    """Say whether these bytes, packed or not, begin like a single-file NIfTI."""
+    try:
+        _read_header(_Unpacker(data, role="image"), role="image")
+    except FileUnreadableError:
+        return False
+    return True
 
 
 class _Unpacker:
@@ -168,34 +186,54 @@ def _bad_header(role: str, error: Exception) -> FileUnreadableError:
     )
 
 
-def _check_shape(header: nib.Nifti1Header, *, role: str) -> tuple[int, int, int]:
+def _stored_shape(header: nib.Nifti1Header, *, role: str) -> tuple[int, ...]:
     try:
-        stored = tuple(int(side) for side in header.get_data_shape())
+        return tuple(int(side) for side in header.get_data_shape())
     except (HeaderDataError, ValueError) as error:
         raise _bad_header(role, error) from None
-    shape = stored
-    while len(shape) > 3 and shape[-1] == 1:
+
+
+def _series_shape(header: nib.Nifti1Header, *, role: str) -> tuple[tuple[int, int, int], int]:
+    """Return one volume's sides, and the number of volumes."""
+    shape = _stored_shape(header, role=role)
+    while len(shape) > 4 and shape[-1] == 1:
         shape = shape[:-1]
-    text = "x".join(map(str, stored)) or "empty"
-    if len(shape) != 3:
+    if len(shape) != 4:
+        return check_shape(shape, role=role), 1
+    sides = check_shape(shape[:3], role=role)
+    number = shape[3]
+    if number < 1 or sides[0] * sides[1] * sides[2] * number > MAX_SERIES_VOXELS:
         raise GeometryError(
-            f"The {role} volume is {len(shape)}D ({text} voxels); one 3D volume is needed.",
-            remedy="Pick one 3D volume (for the DWI the trace image of the highest b value).",
+            f"The {role} header claims {number} volumes of {'x'.join(map(str, sides))} voxels; "
+            f"{MAX_SERIES_VOXELS} voxels together is the limit.",
+            remedy="Send the b0 volumes and one shell, or DWI and ADC map alone.",
         )
-    if min(shape) < MIN_SIDE_VOX:
-        raise GeometryError(
-            f"The {role} volume has {text} voxels; every side needs {MIN_SIDE_VOX} or more.",
-            remedy="Send the whole volume, not a single slice.",
-        )
-    if shape[0] * shape[1] * shape[2] > MAX_VOXELS:
-        raise GeometryError(
-            f"The {role} header claims {text} voxels, above the limit of {MAX_VOXELS}.",
-            remedy="Send the volume as the scanner made it; whole heads are far smaller.",
-        )
-    return shape[0], shape[1], shape[2]
+    return sides, number
 
 
-def _num_bytes(header: nib.Nifti1Header, shape: tuple[int, int, int], *, role: str) -> int:
+def _volumes(data: bytes, *, role: str, series: bool) -> Iterator[Volume]:
+    if not data:
+        raise FileMissingError(f"The {role} file holds no bytes.", remedy=_SEND_AGAIN)
+    stream = _Unpacker(data, role=role)
+    header = _read_header(stream, role=role)
+    if series:
+        sides, number = _series_shape(header, role=role)
+    else:
+        sides, number = check_shape(_stored_shape(header, role=role), role=role), 1
+    raw = stream.finish(_num_bytes(header, sides, number, role=role))
+    image = _to_image(raw, type(header), role=role)
+    check_affine(image.affine, role=role)
+    orientation = _orientation(image.header, sides, role=role)
+    for place in range(number):
+        name = f"{role} (volume {place + 1} of {number})" if number > 1 else role
+        values = _voxels(image, place if number > 1 else None, role=role).reshape(sides)
+        check_numbers(values, role=name)
+        yield to_ras(values, image.affine, orientation=orientation)
+
+
+def _num_bytes(
+    header: nib.Nifti1Header, sides: tuple[int, int, int], number: int, *, role: str
+) -> int:
     dtype = header.get_data_dtype()
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise FileUnreadableError(
@@ -207,7 +245,7 @@ def _num_bytes(header: nib.Nifti1Header, shape: tuple[int, int, int], *, role: s
         raise FileUnreadableError(
             f"The {role} header puts the voxels at byte {offset}.", remedy=_SEND_NIFTI
         )
-    num_voxels = shape[0] * shape[1] * shape[2]
+    num_voxels = sides[0] * sides[1] * sides[2] * number
     return offset + num_voxels * int(dtype.itemsize)
 
 
@@ -219,49 +257,37 @@ def _to_image(raw: bytes, header_kind: type, *, role: str) -> nib.Nifti1Image:
         raise _bad_header(role, error) from None
 
 
-def _check_affine(affine: NDArray[np.float64], *, role: str) -> None:
-    remedy = "Convert the study again; the header's sform and qform are unusable."
-    if not np.all(np.isfinite(affine)):
-        raise GeometryError(f"The {role} affine holds NaN or infinity.", remedy=remedy)
-    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
-    text = " x ".join(f"{side:.3g}" for side in spacing_mm)
-    low, high = SPACING_RANGE_MM
-    if np.any(spacing_mm < low) or np.any(spacing_mm > high):
-        raise GeometryError(
-            f"The {role} spacing is {text} mm; {low} to {high} mm is possible.", remedy=remedy
-        )
-    if abs(np.linalg.det(affine[:3, :3] / spacing_mm)) < 0.1:
-        raise GeometryError(
-            f"The {role} affine is singular: two axes run the same way.", remedy=remedy
-        )
-
-
-def _voxels(image: nib.Nifti1Image, *, role: str) -> NDArray[np.float32]:
+def _voxels(image: nib.Nifti1Image, place: int | None, *, role: str) -> NDArray[np.float32]:
+    """Return one volume's voxels, or all of a 3D file's."""
     try:
         with np.errstate(over="ignore", invalid="ignore"):
-            values = np.asarray(image.dataobj).astype(np.float32)
+            stored = image.dataobj if place is None else image.dataobj[:, :, :, place]
+            return np.asarray(stored).astype(np.float32)
     except (HeaderDataError, ValueError) as error:
         raise _bad_header(role, error) from None
-    num_bad = int(values.size - np.count_nonzero(np.isfinite(values)))
-    if num_bad:
-        raise IntensityError(
-            f"The {role} volume has {num_bad} NaN or infinite voxels of {values.size}.",
-            remedy="Replace them at their source, or export the volume again.",
+
+
+def _orientation(header: nib.Nifti1Header, sides: tuple[int, int, int], *, role: str) -> str:
+    """Return which form the affine rests on, or "disputed" where the other contradicts it.
+
+    Only turns and flips count: many tools move the origin and leave the other form as it was.
+    """
+    has_sform, has_qform = (int(header[f"{form}_code"]) > 0 for form in ("sform", "qform"))
+    if not (has_sform and has_qform):
+        return "sform" if has_sform else "qform" if has_qform else "assumed"
+    try:
+        sform, qform = header.get_sform(), header.get_qform()
+    except (HeaderDataError, ValueError):  # a quaternion that is none
+        return "disputed"
+    if not np.isfinite(qform).all():
+        return "disputed"
+    signs = np.array([[x, y, 1] for x in (-1, 1) for y in (-1, 1)])  # the others mirror these
+    corners = signs * np.array(sides) / 2
+    apart_mm = float(np.linalg.norm(corners @ (sform - qform)[:3, :3].T, axis=1).max())
+    if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0 or apart_mm > REFUSED_MM:
+        raise GeometryError(
+            f"The {role} header's sform and qform turn the volume in different ways (a corner "
+            f"by {apart_mm:.0f} mm): left and right are unsure.",
+            remedy="Convert the study again from its DICOM files.",
         )
-    return values
-
-
-def _check_varies(values: NDArray[np.float32], *, role: str) -> None:
-    low, high = float(values.min()), float(values.max())
-    if low == high:
-        what = "zero" if low == 0 else f"the same value, {low:g}"
-        raise IntensityError(
-            f"The {role} volume is empty: all voxels are {what}.",
-            remedy="Export the volume again and look at it in a viewer.",
-        )
-
-
-def _orientation_source(header: nib.Nifti1Header) -> str:
-    if int(header["sform_code"]) > 0:
-        return "sform"
-    return "qform" if int(header["qform_code"]) > 0 else "assumed"
+    return "disputed" if apart_mm > DISPUTED_MM else "sform"
