@@ -125,9 +125,7 @@ def _compose(settings: Settings, release: Release) -> "Application":
     application: Application = _deployment(Gateway, gateway, settings).bind(
         settings,
         release,
-        preprocessor=_deployment(Preprocessor, scaling.preprocessor, settings).bind(
-            settings.preprocessing
-        ),
+        preprocessor=_deployment(Preprocessor, scaling.preprocessor, settings).bind(settings),
         encoder=encoder,
         retriever=_deployment(Retriever, scaling.retriever, settings).bind(settings.index, release),
         writer=writer,

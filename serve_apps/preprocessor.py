@@ -14,15 +14,15 @@ from pirta.contracts.study import PreparedStudy, StudyFiles
 from pirta.imaging.prepare import prepare_study
 from pirta.imaging.strip import make_stripper
 from pirta.log import make_logger
-from pirta.settings import PreprocessingSettings
+from pirta.settings import Settings
 
 
 class Preprocessor:
-    """One replica: one skull stripper, loaded once."""
+    """One replica: one skull stripper, loaded once, and each site's quality limits."""
 
-    def __init__(self, settings: PreprocessingSettings) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._stripper = make_stripper(settings)
+        self._stripper = make_stripper(settings.preprocessing)
         self._log = make_logger()
         # One thread: the stripper's network is not made for two at a time, also when a caller
         # has gone away and its study is still being worked on.
@@ -32,6 +32,7 @@ class Preprocessor:
         """Return the study on the encoder's grid.
 
         Raises:
+            QualityError: the study's site refuses images of this quality.
             InputError: the files cannot be used.
         """
         started_s = time.monotonic()
@@ -40,7 +41,8 @@ class Preprocessor:
             partial(
                 prepare_study,
                 study.images,
-                settings=self._settings,
+                settings=self._settings.preprocessing,
+                quality=self._settings.quality_for(study.site),
                 stripper=self._stripper,
             ),
         )

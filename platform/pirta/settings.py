@@ -19,7 +19,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from pirta.archive_settings import ArchiveSettings as ArchiveSettings
 from pirta.errors import SettingsError
+from pirta.quality_settings import DEFAULT_QUALITY as DEFAULT_QUALITY
+from pirta.quality_settings import QualitySettings as QualitySettings
 
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights"
 
@@ -29,11 +32,20 @@ class _Frozen(BaseModel):
 
 
 class PreprocessingSettings(_Frozen):
-    """How a volume is made ready. Everything here enters the preprocessing fingerprint."""
+    """How a volume is made ready. All but times enters the preprocessing fingerprint."""
 
-    stripper: Literal["auto", "deepbet", "already-stripped"] = Field(
+    stripper: Literal["auto", "deepbet", "already-stripped", "external"] = Field(
         default="auto",
-        description="auto: detect a stripped volume by its exact-zero background, else deepbet.",
+        description="auto: detect a stripped volume by its exact-zero background, else deepbet. "
+        "external: run strip_command.",
+    )
+    strip_command: tuple[str, ...] = Field(
+        default=(),
+        description="Program and arguments of an external stripper, with {input} for the DWI and "
+        "{output} for the mask or the stripped volume, both NIfTI.",
+    )
+    strip_timeout_s: float = Field(
+        default=600.0, gt=0, description="Time an external stripper may take for one study."
     )
     n4_fit_spacing_mm: float = Field(
         default=5.2,
@@ -47,6 +59,17 @@ class PreprocessingSettings(_Frozen):
     n4_on_adc: bool = Field(
         default=False, description="Correct the ADC too; it is a ratio in which bias cancels."
     )
+
+    @model_validator(mode="after")
+    def _command_where_it_is_used(self) -> PreprocessingSettings:
+        """Refuse an external stripper without its command, and a command that nothing runs."""
+        if (self.stripper == "external") != bool(self.strip_command):
+            raise ValueError('stripper = "external" and strip_command go together')
+        text = " ".join(self.strip_command[1:])
+        missing = [part for part in ("{input}", "{output}") if part not in text]
+        if self.strip_command and missing:
+            raise ValueError(f"strip_command has no {' and no '.join(missing)}")
+        return self
 
 
 class EncoderSettings(_Frozen):
@@ -157,6 +180,13 @@ class Settings(BaseSettings):
     )
 
     preprocessing: PreprocessingSettings = PreprocessingSettings()
+    quality: QualitySettings = DEFAULT_QUALITY
+    site_quality: dict[str, QualitySettings] = Field(
+        default_factory=dict,
+        description="Quality limits of single sites, a block a site's name; what a block leaves "
+        "out stands as in `quality`.",
+    )
+    archive: ArchiveSettings = ArchiveSettings()
     encoder: EncoderSettings = EncoderSettings()
     index: IndexSettings = IndexSettings()
     writer: WriterSettings = WriterSettings()
@@ -165,6 +195,23 @@ class Settings(BaseSettings):
     release_path: Path = Field(
         default=Path("release.json"), description="The release record to serve."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sites_start_from_quality(cls, values: object) -> object:
+        """Fill a site's block with the limits that it leaves out."""
+        if not isinstance(values, dict) or not isinstance(values.get("site_quality"), dict):
+            return values
+        shared = values.get("quality", {})
+        if isinstance(shared, QualitySettings):
+            shared = shared.model_dump()
+        if not isinstance(shared, dict):
+            return values  # told by its own check
+        sites = {
+            name: {**shared, **block} if isinstance(block, dict) else block
+            for name, block in values["site_quality"].items()
+        }
+        return {**values, "site_quality": sites}
 
     @classmethod
     def settings_customise_sources(
@@ -178,6 +225,10 @@ class Settings(BaseSettings):
         """Let the environment win over what `load_settings` read from the file."""
         del settings_cls, dotenv_settings, file_secret_settings
         return (env_settings, init_settings)
+
+    def quality_for(self, site: str) -> QualitySettings:
+        """Return the quality limits of a site: its own, or those of all."""
+        return self.site_quality.get(site, self.quality)
 
     def sha256(self) -> str:
         """Return the hash of all values; secrets enter as their mask."""

@@ -9,6 +9,7 @@ of 1000 apart, so that no brain can be read in two ways.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,23 +24,37 @@ PLAUSIBLE_MEDIAN = (0.4, 2.0)
 
 MIN_POSITIVE_SHARE = 0.5
 
+TYPICAL_MEDIAN = 0.8
+CONTRADICTION = 100.0
+"""A stated unit whose median is off by this factor is another one's: units lie 1000 apart."""
+
 
 @dataclass(frozen=True)
 class AdcReading:
-    """How an ADC map was read: its unit, factor, and brain median in 10⁻³ mm²/s."""
+    """How an ADC map was read: its unit, factor, and brain median in 10⁻³ mm²/s.
+
+    `source` is what told the unit: what came with the images, or the brain's median.
+    """
 
     unit: str
     factor: float
     median: float
+    source: Literal["metadata", "median"] = "median"
 
 
-def find_adc_unit(adc_XYZ: NDArray[np.float32], mask_XYZ: NDArray[np.bool_]) -> AdcReading:
+def find_adc_unit(
+    adc_XYZ: NDArray[np.float32], mask_XYZ: NDArray[np.bool_], *, stated: str | None = None
+) -> AdcReading:
     """Return the unit in which this ADC map is a brain's.
 
     Voxels at or below zero (noise, or masked by the scanner) do not enter the median.
 
+    Args:
+        stated: a key of `UNITS` where metadata tells; it is taken, unless no brain could be so.
+
     Raises:
-        IntensityError: no unit gives a plausible brain, or most of the brain has no ADC.
+        IntensityError: no unit gives a plausible brain, the stated one makes the median 100
+            times too large or small, or most of the brain has no ADC.
     """
     inside = adc_XYZ[mask_XYZ]
     positive = inside[inside > 0]
@@ -50,6 +65,8 @@ def find_adc_unit(adc_XYZ: NDArray[np.float32], mask_XYZ: NDArray[np.bool_]) -> 
             remedy="Send the ADC map itself, not a mask, a phase or an exponential ADC image.",
         )
     raw_median = float(np.median(positive))
+    if stated is not None:
+        return _as_stated(raw_median, stated)
     low, high = PLAUSIBLE_MEDIAN
     for unit, factor in UNITS.items():
         if low <= raw_median * factor <= high:
@@ -60,3 +77,16 @@ def find_adc_unit(adc_XYZ: NDArray[np.float32], mask_XYZ: NDArray[np.bool_]) -> 
         remedy="Send the ADC in mm²/s, 10⁻³ or 10⁻⁶ mm²/s, and check that DWI and ADC are not "
         "swapped.",
     )
+
+
+def _as_stated(raw_median: float, unit: str) -> AdcReading:
+    median = raw_median * UNITS[unit]
+    if not 1 / CONTRADICTION < median / TYPICAL_MEDIAN < CONTRADICTION:
+        raise IntensityError(
+            f"The ADC map is said to be in {unit}, and its median in the brain is "
+            f"{raw_median:.4g}: that would be {median:.4g} · 10⁻³ mm²/s, where a brain has about "
+            f"{TYPICAL_MEDIAN}.",
+            remedy="Correct the unit or the scaling at the source, or send the ADC map without a "
+            "stated unit.",
+        )
+    return AdcReading(unit=unit, factor=UNITS[unit], median=median, source="metadata")

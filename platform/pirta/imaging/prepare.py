@@ -3,7 +3,8 @@
 Axis suffixes: C channels (0 DWI, 1 ADC), X Y Z voxels (RAS+, 2x2x4 mm once prepared).
 Skull strip, resample and pad, N4, normalise (paper, section 2.2). The paper strips with
 SynthSeg, this with deepbet; N4 is for the DWI, and for the ADC by setting only, because an
-ADC is a ratio in which the coil's shading cancels. Nothing is written to disk here.
+ADC is a ratio in which the coil's shading cancels. The quality gate stands behind the strip and
+before the costly rest. Nothing is written to disk here.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pirta.contracts.study import PreparedStudy, StudyImages
+from pirta.contracts.study import GRID_SPACING_MM, PreparedStudy, StudyImages
 from pirta.errors import IntensityError
 from pirta.imaging.adc_units import find_adc_unit
 from pirta.imaging.bias import fit_log_field
+from pirta.imaging.diffusion_pair import DiffusionPair
 from pirta.imaging.nifti import read_nifti
 from pirta.imaging.normalise import clip_adc, normalise_dwi
 from pirta.imaging.pair import check_not_swapped, check_pair, check_same_grid
+from pirta.imaging.quality.judge import check_gates, judge
 from pirta.imaging.read_pair import read_pair
 from pirta.imaging.resample import (
     MIN_FRACTION,
@@ -31,15 +34,14 @@ from pirta.imaging.resample import (
 )
 from pirta.imaging.strip import Stripper, check_brain
 from pirta.imaging.volume import Volume
-from pirta.settings import PreprocessingSettings
+from pirta.settings import DEFAULT_QUALITY, PreprocessingSettings, QualitySettings
 
 ALGORITHM_VERSION = "2"
 """Raise it with every change that changes prepared numbers: stored volumes stop comparing."""
 
 _NO_NUMBERS = {"strip_timeout_s"}  # settings that decide whether, not what
 
-PARTIAL_BRAIN_ML = 800.0
-MAX_CROPPED_SHARE = 0.01
+_GRID_VOXEL_ML = float(np.prod(GRID_SPACING_MM)) / 1000
 
 
 @dataclass(frozen=True)
@@ -67,14 +69,19 @@ def fingerprint(settings: PreprocessingSettings) -> str:
 
 
 def prepare_study(
-    images: StudyImages, *, settings: PreprocessingSettings, stripper: Stripper
+    images: StudyImages,
+    *,
+    settings: PreprocessingSettings,
+    quality: QualitySettings = DEFAULT_QUALITY,
+    stripper: Stripper,
 ) -> PreparedStudy:
     """Return the encoder's volume of a study's images.
 
     Raises:
-        InputError: one of its kinds, saying which file cannot be used, why, and the remedy.
+        QualityError: a quality gate refuses the study; every gate's result is with it.
+        InputError: another of its kinds, saying which file cannot be used, why, and the remedy.
     """
-    return prepare_case(images, settings=settings, stripper=stripper).study
+    return prepare_case(images, settings=settings, quality=quality, stripper=stripper).study
 
 
 def prepare_case(
@@ -83,6 +90,7 @@ def prepare_case(
     mask: bytes | None = None,
     territory: bytes | None = None,
     settings: PreprocessingSettings,
+    quality: QualitySettings = DEFAULT_QUALITY,
     stripper: Stripper,
 ) -> PreparedCaseVolumes:
     """Return a prepared study together with its lesion mask and territory labels.
@@ -96,7 +104,7 @@ def prepare_case(
         None if data is None else _read_labels(data, role, pair.dwi)
         for data, role in ((mask, "mask"), (territory, "territory"))
     ]
-    study, target = _prepare(pair.dwi, pair.adc, settings, stripper)
+    study, target = _prepare(pair, settings, quality, stripper)
     mask_XYZ, territory_XYZ = (
         None if one is None else resample_labels(one, pair.dwi.affine, target) for one in labels
     )
@@ -104,14 +112,27 @@ def prepare_case(
 
 
 def _prepare(
-    dwi: Volume, adc: Volume, settings: PreprocessingSettings, stripper: Stripper
+    pair: DiffusionPair,
+    settings: PreprocessingSettings,
+    quality: QualitySettings,
+    stripper: Stripper,
 ) -> tuple[PreparedStudy, NDArray[np.float64]]:
+    dwi, adc = pair.dwi, pair.adc
     brain_XYZ = stripper.strip(dwi)
     brain_ml = check_brain(brain_XYZ, dwi)
     check_not_swapped(dwi, adc, brain_XYZ)
-    reading = find_adc_unit(adc.data_XYZ, brain_XYZ)
+    reading = find_adc_unit(adc.data_XYZ, brain_XYZ, stated=pair.adc_unit)
     target = grid_affine(brain_XYZ, dwi.affine)
     fraction_XYZ = mask_fraction(brain_XYZ, dwi.affine, target)
+    gates = judge(
+        pair,
+        brain_XYZ,
+        adc_factor=reading.factor,
+        adc_median=reading.median,
+        off_grid_share=max(0.0, 1 - float(fraction_XYZ.sum()) * _GRID_VOXEL_ML / brain_ml),
+        settings=quality,
+    )
+    check_gates(gates)
     inside_XYZ = fraction_XYZ >= MIN_FRACTION
 
     def resample(scan_XYZ: NDArray[np.float32], *, corrected: bool) -> NDArray[np.float32]:
@@ -132,16 +153,17 @@ def _prepare(
     dwi_XYZ = resample(dwi.data_XYZ, corrected=True)
     adc_XYZ = resample(adc.data_XYZ * np.float32(reading.factor), corrected=settings.n4_on_adc)
     volume_CXYZ = np.stack([normalise_dwi(dwi_XYZ, inside_XYZ), clip_adc(adc_XYZ, inside_XYZ)])
-    cropped = max(0.0, 1 - float(fraction_XYZ.sum()) * 0.016 / brain_ml)
     facts: dict[str, float | str | bool] = {
+        **{f"read_{name}": value for name, value in pair.provenance.items()},
         "adc_unit": reading.unit,
+        "adc_unit_from": reading.source,
         "adc_median": round(reading.median, 4),
         "stripper": stripper.method(dwi),
         "brain_ml": round(brain_ml, 1),
-        "warnings": "\n".join(_warnings(dwi, adc, brain_ml, cropped)),
+        "warnings": "\n".join(one.reason for one in gates if one.verdict == "warn"),
         **_geometry_facts(dwi, target),
     }
-    return PreparedStudy(volume_CXYZ, fingerprint(settings), facts), target
+    return PreparedStudy(volume_CXYZ, fingerprint(settings), facts, gates), target
 
 
 def _geometry_facts(dwi: Volume, target: NDArray[np.float64]) -> dict[str, float | str | bool]:
@@ -157,17 +179,6 @@ def _geometry_facts(dwi: Volume, target: NDArray[np.float64]) -> dict[str, float
     }
     facts["slice_thickness_mm"] = round(dwi.spacing_mm[along_z], 3)
     return facts
-
-
-def _warnings(dwi: Volume, adc: Volume, brain_ml: float, cropped: float) -> list[str]:
-    found = []
-    if "assumed" in (dwi.provenance.get("orientation"), adc.provenance.get("orientation")):
-        found.append("The header states no orientation: left and right are assumed.")
-    if brain_ml < PARTIAL_BRAIN_ML:
-        found.append(f"Only {brain_ml:.0f} ml of brain: the volume may not cover all of it.")
-    if cropped > MAX_CROPPED_SHARE:
-        found.append(f"{cropped:.0%} of the brain lies outside the encoder's grid.")
-    return found
 
 
 def _read_labels(data: bytes, role: str, dwi: Volume) -> NDArray[np.uint8]:

@@ -10,11 +10,18 @@ import numpy as np
 import pytest
 
 from pirta.contracts.study import GRID_SHAPE, StudyImages
-from pirta.errors import BrainNotFoundError, ChannelMismatchError, IntensityError
+from pirta.errors import (
+    BrainNotFoundError,
+    ChannelMismatchError,
+    IntensityError,
+    QualityError,
+)
 from pirta.imaging.nifti import read_file
 from pirta.imaging.prepare import fingerprint, prepare_case, prepare_study
 from pirta.imaging.strip import AlreadyStrippedStripper, make_stripper
-from pirta.settings import PreprocessingSettings
+from pirta.settings import PreprocessingSettings, QualitySettings
+
+COARSE = QualitySettings(in_plane_warn_mm=4)  # the toy brain's voxels
 
 QUICK = PreprocessingSettings(n4_fit_spacing_mm=16, n4_iterations=(5,))
 Pair = tuple[bytes, bytes]
@@ -23,7 +30,11 @@ Nifti = Callable[..., bytes]
 
 def _prepare(pair: Pair, **labels: bytes):
     return prepare_case(
-        StudyImages(*pair), **labels, settings=QUICK, stripper=AlreadyStrippedStripper()
+        StudyImages(*pair),
+        **labels,
+        settings=QUICK,
+        quality=COARSE,
+        stripper=AlreadyStrippedStripper(),
     )
 
 
@@ -111,7 +122,7 @@ def test_a_blob_of_a_few_voxels_is_no_brain(nifti: Nifti) -> None:
         _prepare((nifti(data), nifti(data**2)))
 
 
-def test_what_a_reader_should_know_is_told_as_a_warning(brain) -> None:
+def _half_without_orientation(brain) -> tuple[bytes, bytes]:
     top_XYZ = (np.arange(40) > 23)[None, None, :]
     stored = []
     for one in (brain.dwi, brain.adc):
@@ -119,9 +130,38 @@ def test_what_a_reader_should_know_is_told_as_a_warning(brain) -> None:
         image.set_sform(None, code=0)
         image.set_qform(None, code=0)
         stored.append(image.to_bytes())
-    warnings = str(_prepare((stored[0], stored[1])).study.facts["warnings"]).split("\n")
+    return stored[0], stored[1]
+
+
+def test_a_study_below_its_sites_limits_gets_no_volume_but_every_reason(brain) -> None:
+    with pytest.raises(QualityError, match="left and right are assumed") as caught:
+        _prepare(_half_without_orientation(brain))
+    refused = {one.gate for one in caught.value.gates if one.verdict == "refuse"}
+    assert refused == {"unknown_side", "brain_extent", "brain_volume"}
+    assert "36 mm; at least 70 mm is needed" in caught.value.message
+    assert len(caught.value.gates) > len(refused)
+
+
+def test_what_a_site_lets_pass_is_told_as_a_warning(brain) -> None:
+    lenient = QualitySettings(
+        unknown_side="warn", brain_extent_refuse_mm=30, brain_volume_refuse_ml=300
+    )
+    found = prepare_study(
+        StudyImages(*_half_without_orientation(brain)),
+        settings=QUICK,
+        quality=lenient,
+        stripper=AlreadyStrippedStripper(),
+    )
+    warnings = str(found.facts["warnings"]).split("\n")
     assert "left and right are assumed" in warnings[0]
-    assert "may not cover all of it" in warnings[1]
+    assert "brain's height in the volume is 36 mm" in warnings[1]
+    assert warnings == [one.reason for one in found.gates if one.verdict == "warn"]
+
+
+def test_the_facts_say_how_the_images_were_read(pair: Pair) -> None:
+    facts = _prepare(pair).study.facts
+    assert facts["read_dwi"] == "named file"
+    assert facts["adc_unit_from"] == "median"
 
 
 def test_n4_leaves_the_adc_alone_unless_the_settings_ask_for_it(pair: Pair) -> None:
