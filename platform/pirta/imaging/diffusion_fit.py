@@ -4,8 +4,7 @@ Axis suffixes: X Y Z voxels (RAS+). The trace is the geometric mean of the shell
 b value up to 1000 s/mm²; the ADC is the slope of a log-linear least-squares fit over every
 volume, each with its own b value, so that directions average in the logarithm as they should.
 A shell is told apart from its neighbours by more than its scatter: scanners write 995 to 1010
-where 1000 was asked for. Nothing is masked, smoothed or registered here, and no direction is
-looked at: whether the directions cover the sphere is the reader's question.
+where 1000 was asked for. Nothing is masked, smoothed or registered here.
 
 Source: Stejskal and Tanner, J. Chem. Phys. 42, 1965 (S = S0 exp(-b D)); mean diffusivity from
 the mean of logarithms, Mori and van Zijl, NMR Biomed. 8, 1995.
@@ -40,22 +39,37 @@ FLOOR_SHARE = 1e-4
 """Of the brightest voxel: what is zero or negative is taken as this before the logarithm."""
 
 
-def pair_from_volumes(volumes: Sequence[Volume], b_values_s_mm2: Sequence[float]) -> DiffusionPair:
+MIN_COVER = 0.1
+"""Smallest eigenvalue of the directions' mean outer product: 1/3 covers the sphere evenly."""
+
+
+def pair_from_volumes(
+    volumes: Sequence[Volume],
+    b_values_s_mm2: Sequence[float],
+    directions: Sequence[Sequence[float]] | None = None,
+) -> DiffusionPair:
     """Return trace DWI, fitted ADC (10⁻³ mm²/s) and mean b0 of one acquisition.
 
     The trace shell is every volume from the highest b value up to 1000 (1050 with jitter) down
     to 100 below it. Its DWI is 0 only where every volume of it is zero or less. ADC values that
     no tissue has (noise, air) stay what the fit gives; all are finite.
 
+    Args:
+        directions: the gradient of each volume where known, in any frame; zeros for a b0 and for
+            a trace that the scanner made.
+
     Raises:
         SeriesError: another number of b values than volumes, a b value that cannot be, no shell
-            between 500 and 1000, or b values too close together for an ADC.
+            between 500 and 1000, b values too close together for an ADC, directions that leave
+            the sphere uncovered, or a signal that grows with the b value.
         ChannelMismatchError: the volumes lie on different grids.
     """
     b_values = _checked(volumes, b_values_s_mm2)
     shell = _trace_shell(b_values)
     for number, volume in enumerate(volumes[1:], start=2):
         check_same_grid(volumes[0], volume, "volume 1", f"volume {number}")
+    if directions is not None:
+        _check_directions(directions, len(volumes), shell)
     peak = max(float(volume.data_XYZ.max()) for volume in volumes)
     if not peak > 0:
         raise SeriesError(
@@ -64,6 +78,7 @@ def pair_from_volumes(volumes: Sequence[Volume], b_values_s_mm2: Sequence[float]
         )
     near_b0 = np.flatnonzero(b_values < NEAR_B0_S_MM2)
     adc_XYZ, trace_XYZ = _fit(volumes, b_values, shell, floor=peak * FLOOR_SHARE)
+    _check_decay(adc_XYZ, volumes, b_values)
     first = volumes[0]
     return DiffusionPair(
         dwi=Volume(trace_XYZ, first.affine, first.provenance),
@@ -121,6 +136,44 @@ def _trace_shell(b_values: NDArray[np.float64]) -> NDArray[np.intp]:
             remedy="Send the b0 volumes too, or the scanner's ADC map beside the DWI.",
         )
     return np.flatnonzero((b_values <= top) & (b_values >= top - 2 * B_JITTER_S_MM2))
+
+
+def _check_directions(
+    directions: Sequence[Sequence[float]], num_volumes: int, shell: NDArray[np.intp]
+) -> None:
+    vectors = np.asarray(directions, dtype=np.float64).reshape(-1, 3)
+    if len(vectors) != num_volumes:
+        raise SeriesError(
+            f"There are {num_volumes} diffusion volumes and {len(vectors)} directions.",
+            remedy="Send one direction for each volume, in the volumes' order.",
+        )
+    lengths = np.linalg.norm(vectors, axis=1)
+    used = vectors[shell][lengths[shell] > 0.1] / lengths[shell][lengths[shell] > 0.1, None]
+    if not len(used):
+        return  # a trace that the scanner made
+    cover = float(np.linalg.eigvalsh(used.T @ used / len(used))[0])
+    if not cover >= MIN_COVER:
+        raise SeriesError(
+            f"{len(used)} diffusion directions leave a part of the sphere unseen (cover "
+            f"{cover:.2f}, at least {MIN_COVER} of 0.33 is needed).",
+            remedy="Send all directions of the shell, or the scanner's trace image and ADC map.",
+        )
+
+
+def _check_decay(
+    adc_XYZ: NDArray[np.float32], volumes: Sequence[Volume], b_values: NDArray[np.float64]
+) -> None:
+    """Refuse a signal that grows with the b value where it is brightest: no tissue does that."""
+    bright_XYZ = np.maximum(
+        volumes[int(b_values.argmin())].data_XYZ, volumes[int(b_values.argmax())].data_XYZ
+    )
+    limit = float(np.percentile(bright_XYZ[bright_XYZ > 0], 90)) if (bright_XYZ > 0).any() else 0.0
+    median = float(np.median(adc_XYZ[bright_XYZ >= limit]))
+    if median < 0:
+        raise SeriesError(
+            f"The signal grows with the b value (median ADC {median:.2f} ·10⁻³ mm²/s).",
+            remedy="Check that b0 and DWI are not swapped and that b values follow the volumes.",
+        )
 
 
 def _fit(

@@ -108,6 +108,26 @@ def test_another_number_of_b_values_and_empty_volumes_are_refused() -> None:
         pair_from_volumes(black, [0, 1000])
 
 
+def test_directions_that_do_not_cover_the_sphere_make_no_trace() -> None:
+    b_values = [0.0, 1000.0, 1000.0, 1000.0]
+    volumes = _volumes(b_values, noise=0.1)
+    orthogonal = [(0, 0, 0), (1, 0, 0), (0, -1, 0), (0, 0, 1)]
+    with_directions = pair_from_volumes(volumes, b_values, orthogonal)
+    without = pair_from_volumes(volumes, b_values)
+    np.testing.assert_array_equal(with_directions.dwi.data_XYZ, without.dwi.data_XYZ)
+    pair_from_volumes(volumes, b_values, [(0, 0, 0)] * 4)  # the scanner's own trace
+    for flat in ([(0, 0, 0), *[(1, 0, 0)] * 3], [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0.7, 0.7, 0)]):
+        with pytest.raises(SeriesError, match="3 diffusion directions leave a part"):
+            pair_from_volumes(volumes, b_values, flat)
+    with pytest.raises(SeriesError, match="4 diffusion volumes and 3 directions"):
+        pair_from_volumes(volumes, b_values, orthogonal[1:])
+
+
+def test_b_values_in_another_order_than_the_volumes_are_found_out() -> None:
+    with pytest.raises(SeriesError, match="signal grows with the b value"):
+        pair_from_volumes(_volumes([0, 1000]), [1000, 0])
+
+
 def test_a_volume_on_another_grid_is_named_by_its_number() -> None:
     volumes = _volumes([0, 1000, 1000])
     moved = AFFINE.copy()
