@@ -1,0 +1,149 @@
+"""Slices of a classic MR image: one file a slice, or a Siemens mosaic of all slices of a volume.
+
+What a slice is, is said in `slices`. Enhanced multi-frame objects are read in `enhanced`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from pirta.imaging.dicom.b_values import b_value_of, direction_of
+from pirta.imaging.dicom.kinds import kind_of
+from pirta.imaging.dicom.mosaic import Mosaic, mosaic_of
+from pirta.imaging.dicom.pixels import check_pixels, decode_frame
+from pirta.imaging.dicom.plane import Plane, plane_of
+from pirta.imaging.dicom.private import (
+    GE_RELATION,
+    PHILIPS,
+    csa_tags,
+    numbers_of,
+    private_value,
+    text_of,
+)
+from pirta.imaging.dicom.rescale import rescale_of
+from pirta.imaging.dicom.slices import Slice, Triple
+
+MAX_SLICES = 4096
+
+
+def classic_slices(dataset: Dataset, *, role: str) -> list[Slice]:
+    """Return the slices of a classic image that is part of a diffusion study, else none.
+
+    Raises:
+        FileUnreadableError, GeometryError, SeriesError: the image is damaged.
+    """
+    csa = csa_tags(dataset)
+    words = [str(word) for word in _several(dataset.get("ImageType"))]
+    b_value = b_value_of(dataset, None, csa)
+    kind = kind_of(
+        dataset,
+        image_type=words,
+        diffusion=None,
+        complex_component=text_of(dataset.get("ComplexImageComponent")).upper(),
+        has_b_value=b_value is not None,
+    )
+    if kind == "other":
+        return []
+    check_pixels(dataset, 1, role=role)
+    plane = plane_of(dataset, dataset, dataset, role=role)
+    rescale = rescale_of(
+        dataset,
+        first_item(dataset, "RealWorldValueMappingSequence"),
+        is_adc=kind == "adc",
+        manufacturer=text_of(dataset.get("Manufacturer")),
+    )
+
+    def make(
+        plane: Plane,
+        shape: tuple[int, int],
+        num_expected: int | None,
+        stored: Callable[[], NDArray[np.float32]],
+    ) -> Slice:
+        return Slice(
+            position_mm=plane.position_mm,
+            along_row=plane.along_row,
+            along_column=plane.along_column,
+            row_step_mm=plane.row_step_mm,
+            column_step_mm=plane.column_step_mm,
+            shape=shape,
+            kind=kind,
+            b_value_s_mm2=b_value,
+            direction=direction_of(dataset, None, csa) if b_value else None,
+            series=text_of(dataset.get("SeriesInstanceUID")),
+            frame_of_reference=text_of(dataset.get("FrameOfReferenceUID")),
+            order=_order(dataset),
+            time=time_of(dataset),
+            num_expected=num_expected,
+            thickness_mm=plane.thickness_mm,
+            adc_unit=rescale.adc_unit,
+            read=lambda: rescale.apply(stored()),
+        )
+
+    if "MOSAIC" in {word.upper() for word in words}:
+        mosaic = mosaic_of(dataset, csa, plane, role=role)
+        return _tiles(mosaic, make)
+    shape = (int(dataset.Rows), int(dataset.Columns))
+    return [make(plane, shape, _expected(dataset), lambda: decode_frame(dataset, 0, role=role))]
+
+
+def _tiles(
+    mosaic: Mosaic,
+    make: Callable[[Plane, tuple[int, int], int | None, Callable[[], NDArray[np.float32]]], Slice],
+) -> list[Slice]:
+    def tile(number: int) -> Callable[[], NDArray[np.float32]]:
+        return lambda: mosaic.tile(number)
+
+    return [
+        make(mosaic.plane(number), mosaic.shape, mosaic.num_slices, tile(number))
+        for number in range(mosaic.num_slices)
+    ]
+
+
+def first_item(holder: Dataset, keyword: str) -> Dataset | None:
+    """Return a sequence's first item, None where there is none."""
+    sequence = holder.get(keyword)
+    item = sequence[0] if sequence else None
+    return item if isinstance(item, Dataset) else None
+
+
+def time_of(dataset: Dataset) -> str:
+    """Return when an image was acquired, as far as its header tells, in an order of letters."""
+    whole = text_of(dataset.get("AcquisitionDateTime"))
+    if whole:
+        return whole
+    for what in ("Acquisition", "Series", "Content"):
+        time = text_of(dataset.get(f"{what}Time"))
+        if time:
+            return text_of(dataset.get(f"{what}Date")) + time
+    return ""
+
+
+def _several(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _order(dataset: Dataset) -> Triple:
+    names = ("TemporalPositionIdentifier", "AcquisitionNumber", "InstanceNumber")
+    found = [numbers_of(dataset.get(name), "s") for name in names]
+    temporal, acquisition, instance = (one[0] if one else 0.0 for one in found)
+    return temporal, acquisition, instance
+
+
+def _expected(dataset: Dataset) -> int | None:
+    """Return how many slices the vendor says a volume has.
+
+    Philips says it for one stack only; GE's "locations in the acquisition" is a volume's.
+    """
+    stacks = numbers_of(private_value(dataset, 0x2001, PHILIPS, 0x60), "i")
+    found: tuple[float, ...] = ()
+    if not stacks or stacks[0] == 1:
+        found = numbers_of(private_value(dataset, 0x2001, PHILIPS, 0x18), "i")
+    found = found or numbers_of(private_value(dataset, 0x0021, GE_RELATION, 0x4F), "s")
+    return int(found[0]) if found and 1 < found[0] <= MAX_SLICES else None

@@ -1,0 +1,122 @@
+"""Slices of an Enhanced MR object: many frames in one file, each with its functional groups.
+
+A frame's attribute is looked for in its own functional groups, then in the shared ones (DICOM
+PS3.3 C.7.6.16). Classic images are read in `classic`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from pirta.errors import FileUnreadableError
+from pirta.imaging.dicom.b_values import b_value_of, direction_of
+from pirta.imaging.dicom.classic import first_item, time_of
+from pirta.imaging.dicom.kinds import kind_of
+from pirta.imaging.dicom.parse import SEND_AGAIN
+from pirta.imaging.dicom.pixels import MAX_FRAMES, check_pixels, decode_frame
+from pirta.imaging.dicom.plane import plane_of
+from pirta.imaging.dicom.private import numbers_of, text_of
+from pirta.imaging.dicom.rescale import Rescale, rescale_of
+from pirta.imaging.dicom.slices import Slice, Triple
+
+
+def enhanced_slices(dataset: Dataset, *, role: str) -> list[Slice]:
+    """Return the slices of an Enhanced object that are part of a diffusion study.
+
+    Raises:
+        FileUnreadableError, GeometryError: the object is damaged or has not the frames it claims.
+    """
+    frames = list(dataset.get("PerFrameFunctionalGroupsSequence") or ())
+    claimed = numbers_of(dataset.get("NumberOfFrames"), "s")
+    num_frames = int(claimed[0]) if claimed and claimed[0] <= MAX_FRAMES else 0
+    if not frames or len(frames) != num_frames:
+        raise FileUnreadableError(
+            f"{role} describes {len(frames)} frames and claims {claimed[0] if claimed else 0:.0f}.",
+            remedy=SEND_AGAIN,
+        )
+    check_pixels(dataset, num_frames, role=role)
+    shared = first_item(dataset, "SharedFunctionalGroupsSequence") or Dataset()
+    found = (
+        _slice_of(dataset, _Groups(frame, shared), number, role=role)
+        for number, frame in enumerate(frames)
+    )
+    return [one for one in found if one is not None]
+
+
+class _Groups:
+    """The functional groups of one frame: its own first, then the shared ones."""
+
+    def __init__(self, own: Dataset, shared: Dataset) -> None:
+        self._own = own
+        self._shared = shared
+
+    def __call__(self, keyword: str) -> Dataset | None:
+        return first_item(self._own, keyword) or first_item(self._shared, keyword)
+
+
+def _slice_of(dataset: Dataset, groups: _Groups, number: int, *, role: str) -> Slice | None:
+    role = f"Frame {number + 1} of {role}"
+    diffusion, content = groups("MRDiffusionSequence"), groups("FrameContentSequence")
+    frame_type = groups("MRImageFrameTypeSequence") or Dataset()
+    words = frame_type.get("FrameType") or dataset.get("ImageType") or ()
+    b_value = b_value_of(dataset, diffusion, {})
+    component = frame_type.get("ComplexImageComponent") or dataset.get("ComplexImageComponent")
+    kind = kind_of(
+        dataset,
+        image_type=[words] if isinstance(words, str) else [str(word) for word in words],
+        diffusion=diffusion,
+        complex_component=text_of(component).upper(),
+        has_b_value=b_value is not None,
+    )
+    if kind == "other":
+        return None
+    plane = plane_of(
+        groups("PlanePositionSequence"),
+        groups("PlaneOrientationSequence"),
+        groups("PixelMeasuresSequence"),
+        role=role,
+    )
+    rescale = rescale_of(
+        groups("PixelValueTransformationSequence") or dataset,
+        groups("RealWorldValueMappingSequence")
+        or first_item(dataset, "RealWorldValueMappingSequence"),
+        is_adc=kind == "adc",
+        manufacturer=text_of(dataset.get("Manufacturer")),
+    )
+    return Slice(
+        position_mm=plane.position_mm,
+        along_row=plane.along_row,
+        along_column=plane.along_column,
+        row_step_mm=plane.row_step_mm,
+        column_step_mm=plane.column_step_mm,
+        shape=(int(dataset.Rows), int(dataset.Columns)),
+        kind=kind,
+        b_value_s_mm2=b_value,
+        direction=direction_of(dataset, diffusion, {}) if b_value else None,
+        series=text_of(dataset.get("SeriesInstanceUID")),
+        frame_of_reference=text_of(dataset.get("FrameOfReferenceUID")),
+        order=_order(content, number),
+        time=time_of(dataset),
+        num_expected=None,
+        thickness_mm=plane.thickness_mm,
+        adc_unit=rescale.adc_unit,
+        read=_reader(dataset, number, rescale, role),
+    )
+
+
+def _reader(
+    dataset: Dataset, number: int, rescale: Rescale, role: str
+) -> Callable[[], NDArray[np.float32]]:
+    return lambda: rescale.apply(decode_frame(dataset, number, role=role))
+
+
+def _order(content: Dataset | None, number: int) -> Triple:
+    holder = content or Dataset()
+    names = ("TemporalPositionIndex", "FrameAcquisitionNumber")
+    found = [numbers_of(holder.get(name), "i") for name in names]
+    temporal, acquisition = (one[0] if one else 0.0 for one in found)
+    return temporal, acquisition, float(number)

@@ -1,0 +1,110 @@
+"""What one image is: a trace, an ADC map, a raw diffusion image, or none of these.
+
+Told by ImageType (an Enhanced frame's FrameType), the diffusion directionality, vendors' private
+flags and, last, the series' description. Maps that look like an ADC (exponential ADC, FA, phase,
+tensor) are named by their words and are never taken for one. Nothing is decided by pixels here.
+
+Sources: DICOM PS3.3 C.8.13.3 and C.8.13.5.9; Philips (2001,xx04) "I" is isotropic; GE's combined
+image carries COMBINED in ImageType.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+from pydicom.dataset import Dataset
+
+from pirta.imaging.dicom.private import PHILIPS, private_value, text_of
+
+Kind = Literal["trace", "adc", "raw", "other"]
+
+_NEVER = frozenset(
+    {
+        "EADC",
+        "EXP",
+        "EXPONENTIAL",
+        "FA",
+        "RA",
+        "VR",
+        "TENSOR",
+        "EIGENVALUE",
+        "EIGENVECTOR",
+        "COLFA",
+        "PHASE",
+        "P",
+        "REAL",
+        "R",
+        "IMAGINARY",
+        "I",
+        "LOCALIZER",
+        "MPR",
+        "MIP",
+        "PROJECTION",
+        "CSA",
+        "FIELDMAP",
+        "CALC",
+        "CALCULATED",
+        "SYNTHETIC",
+    }
+)
+"""Words of ImageType beyond the first two that rule an image out, whatever else it says."""
+
+_TRACE = frozenset({"TRACEW", "TRACE", "ISOTROPIC", "COMBINED", "ISO"})
+_NEVER_SAID = re.compile(
+    r"(?i)\be-?adc|exponential|\bexp\b|fractional|\bfa\b|anisotropy|colou?r|phase|localizer"
+    r"|\bscout|tensor|\bcdwi\b|synthetic|calculated"
+)
+_EXPONENTIAL_SAID = re.compile(r"(?i)\be-?adc|exponential|\bexp\b")
+_ADC_SAID = re.compile(r"(?i)(?:^|[^a-z])adc(?:[^a-z]|$)|apparent diffusion coeff")
+_TRACE_SAID = re.compile(r"(?i)trace|isotropic|(?:^|[^a-z])iso(?:[^a-z]|$)")
+
+
+def kind_of(
+    dataset: Dataset,
+    *,
+    image_type: Iterable[str],
+    diffusion: Dataset | None,
+    complex_component: str,
+    has_b_value: bool,
+) -> Kind:
+    """Return what an image is.
+
+    Args:
+        image_type: ImageType, or the frame's FrameType.
+        diffusion: the frame's MR Diffusion item.
+        complex_component: MAGNITUDE, PHASE, …, or empty where the header is silent.
+        has_b_value: whether a b value was found.
+    """
+    words = [part for value in image_type for part in re.split(r"[_\s]+", value.upper()) if part]
+    meaning = set(words[2:])
+    said = text_of(dataset.get("SeriesDescription"))
+    if not _is_grey(dataset) or complex_component not in ("", "MAGNITUDE"):
+        return "other"
+    if meaning & _NEVER or "LOCALIZER" in words:
+        return "other"
+    if "ADC" in meaning:
+        return "other" if _EXPONENTIAL_SAID.search(said) else "adc"
+    if meaning & _TRACE or (has_b_value and _is_isotropic(dataset, diffusion)):
+        return "trace"
+    is_derived = words[:1] == ["DERIVED"]
+    if is_derived and _NEVER_SAID.search(said):
+        return "other"
+    if is_derived and _ADC_SAID.search(said):
+        return "adc"
+    if is_derived and _TRACE_SAID.search(said):
+        return "trace"
+    return "raw" if has_b_value else "other"
+
+
+def _is_grey(dataset: Dataset) -> bool:
+    samples = dataset.get("SamplesPerPixel")
+    photometric = text_of(dataset.get("PhotometricInterpretation")).upper()
+    return samples in (None, 1) and photometric in ("", "MONOCHROME1", "MONOCHROME2")
+
+
+def _is_isotropic(dataset: Dataset, diffusion: Dataset | None) -> bool:
+    said = text_of((diffusion or dataset).get("DiffusionDirectionality")).upper()
+    philips = text_of(private_value(dataset, 0x2001, PHILIPS, 0x04)).upper()
+    return said == "ISOTROPIC" or philips == "I"

@@ -1,0 +1,103 @@
+"""From a bag of DICOM files, in any order and mixture, to one diffusion pair.
+
+The way: each object once (`study`), headers to slices (`classic`, `enhanced`), slices to
+complete volumes (`series`, `stack`), volumes to roles (`select`), and only then pixels. Files
+that are no MR images (presentation states, reports, private objects) are counted and left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pirta.errors import SeriesError
+from pirta.imaging.dicom.select import Selection, select
+from pirta.imaging.dicom.series import find_runs
+from pirta.imaging.dicom.stack import Stack
+from pirta.imaging.dicom.study import read_slices
+from pirta.imaging.diffusion_fit import pair_from_volumes
+from pirta.imaging.diffusion_pair import DiffusionPair
+from pirta.imaging.volume import Volume
+from pirta.imaging.volume_checks import check_numbers
+
+MAX_VOXELS_IN_MEMORY = 2**28
+"""Of all volumes of a fit together: 1 GiB of float32."""
+
+
+def read_dicom_pair(files: Mapping[str, bytes]) -> DiffusionPair:
+    """Return trace DWI and ADC map of the DICOM study in `files`.
+
+    Args:
+        files: name to bytes. Names serve to keep an order and are never shown.
+
+    Raises:
+        FileUnreadableError: a DICOM file is damaged, or compressed in a way not read here.
+        SeriesError: no usable diffusion series: none, incomplete, contradictory or ambiguous.
+        GeometryError, IntensityError, ChannelMismatchError: as their names say.
+    """
+    slices, notes = read_slices(files)
+    chosen = select(find_runs(slices))
+    pair = _computed(chosen) if chosen.fit else _scanner_made(chosen)
+    for volume, role in ((pair.dwi, "DWI"), (pair.adc, "ADC")):
+        check_numbers(volume.data_XYZ, role=role)
+    return DiffusionPair(
+        dwi=pair.dwi,
+        adc=pair.adc,
+        b0=pair.b0,
+        b_value_s_mm2=pair.b_value_s_mm2,
+        adc_unit=pair.adc_unit,
+        slice_thickness_mm=(chosen.dwi or chosen.fit)[0].first.thickness_mm,
+        provenance={**notes, **chosen.notes, **pair.provenance},
+    )
+
+
+def _computed(chosen: Selection) -> DiffusionPair:
+    stacks = chosen.fit
+    _check_memory(stacks)
+    b_values = [one.b_value_s_mm2 for one in stacks]
+    return pair_from_volumes(
+        [one.read() for one in stacks], [b_value for b_value in b_values if b_value is not None]
+    )
+
+
+def _scanner_made(chosen: Selection) -> DiffusionPair:
+    assert chosen.adc is not None
+    _check_memory((*chosen.dwi, *chosen.b0))
+    return DiffusionPair(
+        dwi=_geometric_mean([one.read() for one in chosen.dwi]),
+        adc=chosen.adc.read(),
+        b0=_mean([one.read() for one in chosen.b0]) if chosen.b0 else None,
+        b_value_s_mm2=chosen.dwi[0].b_value_s_mm2,
+        adc_unit=chosen.adc.first.adc_unit,
+        provenance={"b0": f"mean of {len(chosen.b0)}" if chosen.b0 else "none"},
+    )
+
+
+def _geometric_mean(volumes: Sequence[Volume]) -> Volume:
+    """Return the trace of volumes on one grid; 0 where any of them is 0 or less."""
+    first = volumes[0]
+    if len(volumes) == 1:
+        return first
+    product_XYZ = np.ones(first.data_XYZ.shape, dtype=np.float64)
+    for volume in volumes:
+        product_XYZ *= np.maximum(volume.data_XYZ, 0.0).astype(np.float64) ** (1 / len(volumes))
+    return Volume(product_XYZ.astype(np.float32), first.affine, first.provenance)
+
+
+def _mean(volumes: Sequence[Volume]) -> Volume:
+    total_XYZ = np.zeros(volumes[0].data_XYZ.shape, dtype=np.float64)
+    for volume in volumes:
+        total_XYZ += volume.data_XYZ
+    mean_XYZ = (total_XYZ / len(volumes)).astype(np.float32)
+    return Volume(mean_XYZ, volumes[0].affine, volumes[0].provenance)
+
+
+def _check_memory(stacks: Sequence[Stack]) -> None:
+    num_voxels = sum(int(np.prod(one.shape)) for one in stacks)
+    if num_voxels > MAX_VOXELS_IN_MEMORY:
+        raise SeriesError(
+            f"The raw diffusion series has {len(stacks)} volumes of together {num_voxels} voxels, "
+            f"above the limit of {MAX_VOXELS_IN_MEMORY}.",
+            remedy="Send the scanner's trace and ADC series.",
+        )

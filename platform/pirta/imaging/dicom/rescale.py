@@ -1,0 +1,103 @@
+"""From stored pixels to values, and which unit an ADC map's values are in, where a header tells.
+
+The rescale slope and intercept of each frame are applied; they may differ from slice to slice.
+Philips's private scaling (2005,100E) is not: it makes values comparable between series, and
+within one diffusion series the display values (those of the rescale) already are, so that the
+ADC, a ratio, is the same either way.
+
+A Real World Value Mapping is the standard's own word on an ADC's unit and wins over all else
+(PS3.3 C.7.6.16.2.11). Siemens stores ADC in 10⁻⁶ mm²/s and leaves the unit "unspecified"
+(measured on XA30). Where nothing tells, None leaves the unit to the brain's median.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from pirta.imaging.dicom.private import text_of
+
+MM2_S, MILLI_MM2_S, MICRO_MM2_S = "mm²/s", "10⁻³ mm²/s", "10⁻⁶ mm²/s"
+
+MOST = 1e20
+"""Of slope and intercept: beyond it the values would leave float32."""
+
+_CLEAN = re.compile(r"[\s.*^{}_×x]+")
+_UNITS = {
+    "mm2/s": MM2_S,
+    "mm²/s": MM2_S,
+    "10-3mm2/s": MILLI_MM2_S,
+    "1e-3mm2/s": MILLI_MM2_S,
+    "e-3mm2/s": MILLI_MM2_S,
+    "um2/ms": MILLI_MM2_S,
+    "µm2/ms": MILLI_MM2_S,
+    "10-6mm2/s": MICRO_MM2_S,
+    "1e-6mm2/s": MICRO_MM2_S,
+    "e-6mm2/s": MICRO_MM2_S,
+    "um2/s": MICRO_MM2_S,
+    "µm2/s": MICRO_MM2_S,
+}
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """values = slope * stored + intercept; the unit is an ADC's, None where nothing tells."""
+
+    slope: float
+    intercept: float
+    adc_unit: str | None
+
+    def apply(self, stored_RC: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the values of stored pixels."""
+        if self.slope == 1 and self.intercept == 0:
+            return stored_RC
+        return stored_RC * np.float32(self.slope) + np.float32(self.intercept)
+
+
+def rescale_of(
+    rescaled: Dataset | None, mapping: Dataset | None, *, is_adc: bool, manufacturer: str
+) -> Rescale:
+    """Return how to rescale an image.
+
+    Args:
+        rescaled: what holds RescaleSlope (the image, or a frame's functional group).
+        mapping: the Real World Value Mapping item.
+
+    Raises:
+        ValueError: a slope or intercept that is not finite, or a slope of 0.
+    """
+    if is_adc and mapping is not None:
+        unit, slope = _mapped_unit(mapping), mapping.get("RealWorldValueSlope")
+        if unit is not None and slope is not None:
+            return _checked(slope, mapping.get("RealWorldValueIntercept"), unit)
+    holder = Dataset() if rescaled is None else rescaled
+    unit = unit_of(text_of(holder.get("RescaleType"))) if is_adc else None
+    if is_adc and unit is None and manufacturer.upper().startswith("SIEMENS"):
+        unit = MICRO_MM2_S
+    slope = holder.get("RescaleSlope")
+    return _checked(1 if slope is None else slope, holder.get("RescaleIntercept"), unit)
+
+
+def unit_of(text: str) -> str | None:
+    """Return the house's name of a unit of diffusivity, None where the text is none."""
+    return _UNITS.get(_CLEAN.sub("", text.lower()).replace("⁻", "-"))
+
+
+def _mapped_unit(mapping: Dataset) -> str | None:
+    codes = mapping.get("MeasurementUnitsCodeSequence")
+    return unit_of(text_of(codes[0].get("CodeValue"))) if codes else None
+
+
+def _checked(slope: object, intercept: object, unit: str | None) -> Rescale:
+    found = Rescale(
+        slope=float(str(slope)),
+        intercept=0.0 if intercept is None else float(str(intercept)),
+        adc_unit=unit,
+    )
+    if not 0 < abs(found.slope) < MOST or not abs(found.intercept) < MOST:  # NaN: neither
+        raise ValueError("rescale slope or intercept")
+    return found
