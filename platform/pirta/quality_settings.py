@@ -24,8 +24,8 @@ class QualitySettings(BaseModel):
     unknown_side: Literal["refuse", "warn"] = Field(
         default="refuse", description="Where no header says which side is left: a report names one."
     )
-    brain_extent_warn_mm: float = _limit(100.0, "Brain's height, at least.")
-    brain_extent_refuse_mm: float = _limit(70.0, "Brain's height, at least.")
+    brain_extent_warn_mm: float = _limit(110.0, "Brain's height, at least.")
+    brain_extent_refuse_mm: float = _limit(80.0, "Brain's height, at least.")
     brain_cut_warn_percent: float = _limit(
         40.0, "Brain's area in an outermost slice, of its largest; at most."
     )
@@ -35,7 +35,7 @@ class QualitySettings(BaseModel):
     brain_volume_warn_ml: float = _limit(800.0, "Brain's volume, at least.")
     brain_volume_refuse_ml: float = _limit(500.0, "Brain's volume, at least.")
     brain_gap_warn_percent: float = _limit(3.0, "Brain missing between slices that hold it.")
-    brain_gap_refuse_percent: float = _limit(15.0, "Brain missing between slices that hold it.")
+    brain_gap_refuse_percent: float = _limit(10.0, "Brain missing between slices that hold it.")
     blank_slices_warn: int = Field(
         default=0, ge=0, description="Empty slices between others, at most."
     )

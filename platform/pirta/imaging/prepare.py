@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,9 @@ def fingerprint(settings: PreprocessingSettings) -> str:
     Settings enter where they differ from the defaults, so that a new setting leaves the names
     of what was prepared before as they are; a changed default raises `ALGORITHM_VERSION`.
     """
+    program = PurePath(settings.strip_command[0]).name if settings.strip_command else ""
+    named = (program, *settings.strip_command[1:]) if program else ()  # wherever it is installed
+    settings = settings.model_copy(update={"strip_command": named})
     content = settings.model_dump_json(exclude_defaults=True, exclude=_NO_NUMBERS)
     return "prep-" + hashlib.sha256(f"{ALGORITHM_VERSION}\n{content}".encode()).hexdigest()[:12]
 

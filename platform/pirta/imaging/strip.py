@@ -1,4 +1,5 @@
-"""Find the brain in a DWI: a network for heads, the support itself for stripped volumes.
+"""Find the brain in a DWI: a network for heads, the support itself for stripped volumes, or
+another program (`strip_external`).
 
 Axis suffixes: X Y Z voxels (RAS+). A stripper returns a boolean mask on the volume's own
 grid and changes nothing. Whether the mask can be a brain is judged by `check_brain`.
@@ -72,11 +73,11 @@ class DeepbetStripper:
         try:
             found_XYZ = self._network.run_model(dwi.data_XYZ.copy()) > 0.5
             if not found_XYZ.any():
-                raise _no_brain()
+                raise no_brain()
             mask_XYZ = self._network.postprocess(found_XYZ)
         except (AssertionError, ValueError):
             # Its bounding-box network found no foreground (an assert, or an argmax of nothing).
-            raise _no_brain() from None
+            raise no_brain() from None
         finally:
             torch.set_num_threads(num_threads)
         return np.asarray(mask_XYZ, dtype=np.bool_)
@@ -93,8 +94,8 @@ class AlreadyStrippedStripper:
     def strip(self, dwi: Volume) -> NDArray[np.bool_]:
         """Return the largest connected piece of the nonzero voxels, holes filled."""
         if not dwi.data_XYZ.any():
-            raise _no_brain()
-        return _largest_piece(np.asarray(ndimage.binary_fill_holes(dwi.data_XYZ != 0)))
+            raise no_brain()
+        return largest_piece(np.asarray(ndimage.binary_fill_holes(dwi.data_XYZ != 0)))
 
     def method(self, dwi: Volume) -> str:
         """Return "already-stripped"."""
@@ -127,6 +128,10 @@ class AutoStripper:
 
 def make_stripper(settings: PreprocessingSettings) -> Stripper:
     """Return the stripper that the settings name."""
+    if settings.stripper == "external":
+        from pirta.imaging.strip_external import ExternalStripper  # it builds on this module
+
+        return ExternalStripper(settings.strip_command, timeout_s=settings.strip_timeout_s)
     if settings.stripper == "deepbet":
         return DeepbetStripper()
     if settings.stripper == "already-stripped":
@@ -144,7 +149,7 @@ def is_stripped(dwi: Volume) -> bool:
     support_XYZ = dwi.data_XYZ != 0
     if 1 - support_XYZ.mean() < MIN_ZERO_SHARE or not support_XYZ.any():
         return False
-    piece_XYZ = _largest_piece(np.asarray(ndimage.binary_fill_holes(support_XYZ)))
+    piece_XYZ = largest_piece(np.asarray(ndimage.binary_fill_holes(support_XYZ)))
     if not BRAIN_RANGE_ML[0] <= piece_XYZ.sum() * dwi.voxel_ml <= BRAIN_RANGE_ML[1]:
         return False
     if (support_XYZ & piece_XYZ).sum() < MIN_ONE_PIECE_SHARE * support_XYZ.sum():
@@ -183,13 +188,15 @@ def _rim_signal(
     return float(np.median(data_XYZ[piece_XYZ & ~core_XYZ])) / inside if inside > 0 else 0.0
 
 
-def _largest_piece(mask_XYZ: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def largest_piece(mask_XYZ: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the largest connected piece of a mask; an empty one stays empty."""
     pieces_XYZ, _ = ndimage.label(mask_XYZ)
     sizes = np.bincount(pieces_XYZ.ravel())
     sizes[0] = 0
-    largest_XYZ: NDArray[np.bool_] = pieces_XYZ == int(sizes.argmax())
+    largest_XYZ: NDArray[np.bool_] = (pieces_XYZ == int(sizes.argmax())) & mask_XYZ
     return largest_XYZ
 
 
-def _no_brain() -> BrainNotFoundError:
+def no_brain() -> BrainNotFoundError:
+    """Return the error for a volume without a brain."""
     return BrainNotFoundError("No brain was found in the DWI.", remedy=_REMEDY)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pirta.contracts.quality import GateResult
+from pirta.contracts.quality import GateResult, Verdict
 from pirta.errors import QualityError
 from pirta.imaging.diffusion_pair import DiffusionPair
 from pirta.imaging.quality.adc import outside_percent
@@ -110,17 +110,24 @@ def check_gates(gates: Sequence[GateResult]) -> None:
 
 
 def _judge_side(pair: DiffusionPair, settings: QualitySettings) -> GateResult:
-    """Judge whether left can be told from right: by the headers, never by the brain."""
+    """Judge whether left can be told from right: by the headers, never by the brain.
+
+    Two forms of orientation that turn the volume a little against each other ("disputed") agree
+    on the sides; readers refuse those that do not.
+    """
     stated = {one.provenance.get("orientation") for one in (pair.dwi, pair.adc)}
+    verdict: Verdict = "pass"
     reason = ""
-    if "assumed" in stated:
-        reason = "The header states no orientation: left and right are assumed."
     if "disputed" in stated:
-        reason = "Two orientations in one header disagree: left and right are not certain."
+        verdict = "warn"
+        reason = "The header states two orientations that differ a little; the first was taken."
+    if "assumed" in stated:
+        verdict = settings.unknown_side
+        reason = "The header states no orientation: left and right are assumed."
     return GateResult(
         gate="unknown_side",
         value=None,
         limit="an orientation in the header",
-        verdict=settings.unknown_side if reason else "pass",
+        verdict=verdict,
         reason=reason,
     )

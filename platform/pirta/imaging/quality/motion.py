@@ -26,6 +26,8 @@ def shift_mm(dwi: Volume, b0: Volume, brain_XYZ: NDArray[np.bool_]) -> float | N
     """
     box = _box(brain_XYZ, dwi.spacing_mm)
     steps = tuple(max(1, int(COARSE_MM / side)) for side in dwi.spacing_mm)
+    if min(-(-(side.stop - side.start) // step) for side, step in zip(box, steps, strict=True)) < 2:
+        return None
     first, second = (_edges(one.data_XYZ[box], steps, dwi.spacing_mm) for one in (dwi, b0))
     if not first.any() or not second.any():
         return None
@@ -42,8 +44,8 @@ def _box(brain_XYZ: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -
     found = ndimage.find_objects(brain_XYZ.astype(np.uint8))[0]
     margins = [int(MARGIN_MM / side) for side in spacing_mm]
     return tuple(
-        slice(max(0, side.start - margin), side.stop + margin)
-        for side, margin in zip(found, margins, strict=True)
+        slice(max(0, side.start - margin), min(length, side.stop + margin))
+        for side, margin, length in zip(found, margins, brain_XYZ.shape, strict=True)
     )
 
 
