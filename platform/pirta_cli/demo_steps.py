@@ -126,11 +126,12 @@ def report_held_out(
     from pirta_cli.service_client import ServiceClient
 
     case = held_out_stroke(read_cohort(table), table)
+    dwi, adc = (Path(resolve_uri(table, uri)) for uri in case.pair_uris)
     client = ServiceClient(url, token=None, timeout_s=180.0)
     started = time.monotonic()
     report = client.report(
-        dwi=Path(resolve_uri(table, case.dwi_uri)).read_bytes(),
-        adc=Path(resolve_uri(table, case.adc_uri)).read_bytes(),
+        dwi=dwi.read_bytes(),
+        adc=adc.read_bytes(),
         registry=case.registry,
         study_id=case.case_id,
         patient_id=case.patient_id,
@@ -178,7 +179,7 @@ def report_arguments(case: CaseRecord, table: str, *, url: str) -> list[str]:
     """Return a `pirta report` command line for the case."""
     from pirta.cohort.table import resolve_uri
 
-    dwi, adc = (_shown(resolve_uri(table, uri)) for uri in (case.dwi_uri, case.adc_uri))
+    dwi, adc = (_shown(resolve_uri(table, uri)) for uri in case.pair_uris)
     return [".venv/bin/pirta", "report", "--dwi", dwi, "--adc", adc, "--url", url]
 
 
@@ -186,7 +187,7 @@ def curl_line(case: CaseRecord, table: str, *, url: str) -> str:
     """Return the same request as a `curl` command."""
     from pirta.cohort.table import resolve_uri
 
-    dwi, adc = (_shown(resolve_uri(table, uri)) for uri in (case.dwi_uri, case.adc_uri))
+    dwi, adc = (_shown(resolve_uri(table, uri)) for uri in case.pair_uris)
     return f"curl -F dwi=@{dwi} -F adc=@{adc} {url}/v1/reports"
 
 

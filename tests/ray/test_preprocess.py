@@ -15,13 +15,16 @@ import pytest
 import ray
 
 from pirta.cohort.prepared_store import load_labels, load_volume, read_prepared, read_refused
+from pirta.cohort.shards import new_shard
 from pirta.cohort.table import write_cohort
 from pirta.contracts.case import CaseRecord
 from pirta.contracts.study import GRID_SHAPE, Registry, StudyImages
 from pirta.imaging.nifti import read_file, read_nifti
 from pirta.imaging.prepare import fingerprint, prepare_study
 from pirta.imaging.strip import DeepbetStripper, make_stripper
-from pirta.pipelines.preprocess import Progress, StudyPreparer, preprocess_cohort
+from pirta.pipelines.preprocess import Progress, preprocess_cohort
+from pirta.pipelines.preprocess_run import begin_run
+from pirta.pipelines.preprocess_worker import StudyPreparer, Work
 from pirta.settings import PreprocessingSettings, Settings
 
 pytestmark = [
@@ -146,7 +149,6 @@ def test_a_run_that_is_interrupted_goes_on_where_it_stopped(cohort: Path, tmp_pa
     )
     assert seen[0].num_done == 2
     assert (summary.num_done, summary.num_refused) == (3, 3)
-    assert not (tmp_path / "out" / "parts").exists()
 
 
 def test_other_settings_prepare_everything_again(cohort: Path, tmp_path: Path) -> None:
@@ -167,12 +169,23 @@ def test_an_unexpected_failure_becomes_a_dead_letter_without_its_text(
         def strip(self, _: object) -> np.ndarray:
             raise RuntimeError("patient Doe")
 
-    worker = StudyPreparer(settings=QUICK, cohort_path=str(cohort), out=str(tmp_path / "out"))
-    worker._stripper = Broken()
-    row = worker({"case_json": _record("one").model_dump_json()})
+    row = _worker(cohort, tmp_path / "out", Broken())(_item(_record("one")))
     assert row["code"] == "internal"
     assert "RuntimeError at test_preprocess.py" in str(row["reason"])
     assert "Doe" not in str(row["reason"])
+
+
+def _worker(cohort: Path, out: Path, stripper: object) -> StudyPreparer:
+    """A worker in this process, of a run that has begun."""
+    settings = Settings(preprocessing=QUICK)
+    run = begin_run(str(out), settings)
+    work = Work(str(cohort), settings, run.origin, lambda _: stripper)
+    return StudyPreparer(work=work, shard=new_shard(str(out), 0, "session"))
+
+
+def _item(case: CaseRecord) -> dict[str, object]:
+    text = case.model_dump_json()
+    return {"work_key": "key", "case_json": text, "shown_json": text}
 
 
 def test_both_real_cases_go_through_with_the_default_settings(

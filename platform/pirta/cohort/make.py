@@ -156,10 +156,11 @@ def _write_case(phantom: Phantom, plan: LesionPlan | None, record: CaseRecord, o
         "ManufacturersModelName": scanner.name,
         "SkullStripped": scanner.stripped,
     }
-    images = {record.dwi_uri: phantom.dwi_IJK, record.adc_uri: phantom.adc_IJK}
+    dwi_uri, adc_uri = record.pair_uris
+    images = {dwi_uri: phantom.dwi_IJK, adc_uri: phantom.adc_IJK}
     sidecars: dict[str, object] = {
-        record.dwi_uri: {**sidecar, "Lesion": _lesion_facts(plan, phantom)},
-        record.adc_uri: {**sidecar, "Units": scanner.adc_unit},
+        dwi_uri: {**sidecar, "Lesion": _lesion_facts(plan, phantom)},
+        adc_uri: {**sidecar, "Units": scanner.adc_unit},
     }
     _write_folder(out, raw, images, phantom.affine, sidecars)
 

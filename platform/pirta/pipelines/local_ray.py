@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,9 @@ import ray
 # Ray Data hung where the workers took the last logical CPU.
 _SPARE_CPUS = 2
 _MIN_CPUS = 4
+
+_STORAGE_PREFIXES = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "FSSPEC_")
+_SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD", re.IGNORECASE)
 
 
 def cpus_for(num_workers: int) -> int:
@@ -58,6 +62,18 @@ def ray_running(num_cpus: int) -> Iterator[None]:
     finally:
         if started:
             ray.shutdown()
+
+
+def storage_variables() -> dict[str, str]:
+    """Return the variables that say where an object store answers, for workers of a cluster.
+
+    Credentials are not among them: a cluster's nodes have their own.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(_STORAGE_PREFIXES) and not _SECRET.search(name)
+    }
 
 
 @contextmanager

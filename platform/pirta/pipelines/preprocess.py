@@ -1,51 +1,43 @@
-"""A cohort's studies onto the encoder's grid, with Ray Data: one study a row.
+"""An archive's studies onto the encoder's grid, with Ray Data: one study a row, shard by shard.
 
-Each worker is an actor that loads the skull stripper once, writes a study's arrays itself and
-hands on a row of text. A study that cannot be used becomes a dead letter with its code and
-reason; it stops nothing and is never lost. Finished studies are noted every few rows, so a run
-that is cut off goes on from there, and a run that ended has nothing to do; refused studies are
-tried again, since their files may have been mended. How a study is prepared is
-`pirta.imaging.prepare`, how it is stored `pirta.cohort.prepared_store`.
+The manifest is streamed twice: once to check every row and count, once to work. What waits is
+cut into shards of a fixed size, one execution each, so that neither the driver's plan nor its
+tables grow with the archive; only the studies' keys are held (about 200 bytes each). Workers
+commit each study themselves, so a run that is cut off, however, goes on from there, and a run
+that ended has nothing to do. Refused studies are tried again by the next run, since their files
+may have been mended. What a worker does is `pirta.pipelines.preprocess_worker`, how a store
+is kept `pirta.cohort.shards`.
 """
 
 from __future__ import annotations
 
-import os
 import time
-import traceback
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from itertools import islice
 
 import ray
+from ray.exceptions import RayTaskError
 
-from pirta.cohort.prepared_store import (
-    CaseArrays,
-    PreparedCase,
-    RefusedCase,
-    close_run,
-    from_row,
-    open_run,
-    read_done,
-    to_row,
-    write_case,
-    write_part,
-)
-from pirta.cohort.table import read_cohort, resolve_uri
-from pirta.contracts.case import CaseRecord
-from pirta.contracts.study import StudyImages
+from pirta.cohort.prepared_rows import Row
+from pirta.cohort.shards import Shard, gather, new_shard, shards_of
 from pirta.errors import PirtaError
-from pirta.imaging.nifti import read_file
-from pirta.imaging.prepare import fingerprint, prepare_case
 from pirta.imaging.strip import make_stripper
-from pirta.pipelines.local_ray import affordable_workers, cpus_for, quiet_ray_data, ray_running
+from pirta.pipelines.local_ray import (
+    affordable_workers,
+    cpus_for,
+    quiet_ray_data,
+    ray_running,
+    storage_variables,
+)
+from pirta.pipelines.preprocess_run import Run, WorkKeys, begin_run, end_run
+from pirta.pipelines.preprocess_worker import StripperMaker, StudyPreparer, Work
+from pirta.pipelines.study_source import StudySource, open_source
 from pirta.settings import PreprocessingSettings, Settings
 
-SHARD_CASES = 256  # one Ray Data execution: bounds what the driver plans at a time
-PART_CASES = 16  # what a crash can lose at the most
-WORKER_MEMORY_BYTES = 2 * 1024**3  # deepbet at 256³ peaked at 1.3 GiB with torch loaded
-
-Row: TypeAlias = dict[str, str | None]
+_MIN_STUDIES_A_WORKER = 32  # in one execution, so that many workers do not wait at its end
+_IN_FLIGHT = 2  # the next study waits at the worker
 
 
 @dataclass(frozen=True)
@@ -69,172 +61,137 @@ class PreprocessSummary:
 
 
 def preprocess_cohort(
-    cohort_path: str,
+    manifest: str,
     out: str,
     *,
     settings: Settings | PreprocessingSettings,
     num_workers: int,
     on_progress: Callable[[Progress], None],
+    stripper: StripperMaker = make_stripper,
 ) -> PreprocessSummary:
-    """Prepare every study of a cohort into the store at `out`.
+    """Prepare every study of a manifest, or of a folder, into the store at `out`.
 
     Ray is started for the run where it is not running yet. `num_workers` is cut down to what
     the cluster's CPUs and memory carry.
 
+    Args:
+        manifest: a Parquet or CSV table, or a folder to scan; local or any fsspec path.
+        stripper: makes a worker's skull stripper.
+
     Raises:
-        ManifestError: the cohort table, or a store that is already there, cannot be read.
+        ManifestError: the manifest, or a store that is already there, cannot be used.
+        StoreError: the store cannot be written; what is done stays.
     """
-    chosen = settings.preprocessing if isinstance(settings, Settings) else settings
-    cases = read_cohort(cohort_path)
-    run = _Run(out, cases, fingerprint(chosen), on_progress)
-    if run.waiting:
-        open_run(out)
-        arguments = {"settings": chosen, "cohort_path": cohort_path, "out": out}
-        try:
-            with ray_running(cpus_for(num_workers)), quiet_ray_data():
-                for start in range(0, len(run.waiting), SHARD_CASES):
-                    shard = run.waiting[start : start + SHARD_CASES]
-                    for row in _prepare_shard(shard, arguments, num_workers):
-                        run.take(row)
-        finally:
-            run.note_done()  # Ctrl-C loses nothing that came back, a kill at most a part
-        run.close()
-    return run.summary()
+    chosen = settings if isinstance(settings, Settings) else _with_defaults(settings)
+    source = open_source(manifest, out, chosen.archive)
+    keys = WorkKeys(chosen)
+    positions = {keys.of(case): place for place, (case, _) in enumerate(source)}
+    run = begin_run(out, chosen)
+    book = _Book(positions, run, on_progress)
+    if book.num_waiting:
+        work = Work(source.base, chosen, run.origin, stripper)
+        with ray_running(cpus_for(num_workers)), quiet_ray_data():
+            for shard, items in _shards(source, keys, book, run, num_workers):
+                for row in _prepare_shard(shard, items, work, num_workers):
+                    book.take(row)
+                shard.close()
+    num_done, num_refused = gather(out, positions, run.run_id)
+    assert num_done + num_refused == len(positions), "a study ended neither prepared nor refused"
+    end_run(run, num_done, num_refused)
+    return PreprocessSummary(num_done, num_refused, book.seconds)
 
 
-class _Run:
-    """The driver's book: what is done, what is refused, and what a crash may not lose."""
+class _Book:
+    """What is finished by earlier sessions, and how far this one is."""
 
     def __init__(
-        self,
-        out: str,
-        cases: list[CaseRecord],
-        print_: str,
-        on_progress: Callable[[Progress], None],
+        self, positions: dict[str, int], run: Run, on_progress: Callable[[Progress], None]
     ) -> None:
-        self._out, self._cases, self._on_progress = out, cases, on_progress
-        known = {one.case.case_id: one for one in read_done(out)}
-        self._done: dict[str, PreparedCase] = {
-            case.case_id: known[case.case_id]
-            for case in cases
-            if case.case_id in known
-            and known[case.case_id].case == case
-            and known[case.case_id].fingerprint == print_
-        }
-        self._refused: dict[str, RefusedCase] = {}
-        self._unnoted: list[PreparedCase] = []
+        self._total, self._on_progress = len(positions), on_progress
+        self._refused = {key: bad for key, bad in run.finished() if key in positions}
+        self._before = len(self._refused)
+        self._num_refused = sum(self._refused.values())
         self._started = time.monotonic()
-        self.waiting = [case for case in cases if case.case_id not in self._done]
         self._report()
+
+    @property
+    def num_waiting(self) -> int:
+        """Studies without an outcome."""
+        return self._total - len(self._refused)
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start."""
+        return time.monotonic() - self._started
+
+    def is_finished(self, key: str) -> bool:
+        """Say whether a study has its outcome."""
+        return key in self._refused
 
     def take(self, row: Row) -> None:
         """Book one outcome and tell how far the run is."""
-        if row["code"]:
-            case_id = row["case_id"] or ""
-            self._refused[case_id] = RefusedCase(case_id, row["code"], row["reason"] or "")
-        else:
-            prepared = from_row(row)
-            self._done[prepared.case.case_id] = prepared
-            self._unnoted.append(prepared)
-            if len(self._unnoted) >= PART_CASES:
-                self.note_done()
+        key, bad = str(row["work_key"]), row["code"] is not None
+        if key not in self._refused:
+            self._refused[key] = bad
+            self._num_refused += bad
         self._report()
 
-    def note_done(self) -> None:
-        """Write down what is done and not noted yet."""
-        if self._unnoted:
-            write_part(self._out, self._unnoted)
-            self._unnoted = []
-
-    def close(self) -> None:
-        """Write the store's tables, in the cohort's order."""
-        order = [case.case_id for case in self._cases]
-        missing = [one for one in order if one not in self._done and one not in self._refused]
-        assert not missing, f"{len(missing)} cases came back neither done nor refused"
-        close_run(
-            self._out,
-            [self._done[one] for one in order if one in self._done],
-            [self._refused[one] for one in order if one in self._refused],
-        )
-
-    def summary(self) -> PreprocessSummary:
-        """Return the counts so far and the time since the start."""
-        seconds = time.monotonic() - self._started
-        return PreprocessSummary(len(self._done), len(self._refused), seconds)
-
     def _report(self) -> None:
-        seconds = time.monotonic() - self._started
-        num_out = len(self._done) + len(self._refused)
-        num_new = num_out - (len(self._cases) - len(self.waiting))
-        rate = num_new / seconds if seconds > 0 else 0.0
-        remaining = (len(self._cases) - num_out) / rate if rate > 0 else None
+        num_out = len(self._refused)
+        rate = (num_out - self._before) / self.seconds if self.seconds > 0 else 0.0
+        remaining = (self._total - num_out) / rate if rate > 0 else None
         self._on_progress(
-            Progress(len(self._done), len(self._refused), len(self._cases), rate, remaining)
+            Progress(num_out - self._num_refused, self._num_refused, self._total, rate, remaining)
         )
 
 
-class StudyPreparer:
-    """One worker: a stripper, and studies one after the other."""
-
-    def __init__(self, *, settings: PreprocessingSettings, cohort_path: str, out: str) -> None:
-        self._settings, self._cohort_path, self._out = settings, cohort_path, out
-        self._stripper = make_stripper(settings)
-
-    def __call__(self, row: Row) -> Row:
-        """Return the row of a prepared case, or of a dead letter; never raises for a study."""
-        case = CaseRecord.model_validate_json(row["case_json"] or "")
-        empty: Row = dict.fromkeys(
-            ("case_json", "array_uri", "mask_uri", "territory_uri", "fingerprint", "facts_json")
-        )
-        outcome: Row = {**empty, "case_id": case.case_id, "code": None, "reason": None}
-        try:
-            outcome |= to_row(self._prepare(case))
-        except PirtaError as error:
-            outcome |= {"code": error.code, "reason": str(error)}
-        except Exception as error:  # noqa: BLE001 - the per-item boundary, kept as a dead letter
-            outcome |= {"code": PirtaError.code, "reason": _where(error)}
-        return outcome
-
-    def _prepare(self, case: CaseRecord) -> PreparedCase:
-        found = prepare_case(
-            StudyImages(dwi=self._read(case.dwi_uri, "DWI"), adc=self._read(case.adc_uri, "ADC")),
-            mask=None if case.mask_uri is None else self._read(case.mask_uri, "mask"),
-            territory=(
-                None if case.territory_uri is None else self._read(case.territory_uri, "territory")
-            ),
-            settings=self._settings,
-            stripper=self._stripper,
-        )
-        return write_case(
-            self._out,
-            case,
-            CaseArrays(found.study.volume_CXYZ, found.mask_XYZ, found.territory_XYZ),
-            fingerprint=found.study.fingerprint,
-            facts=found.study.facts,
-        )
-
-    def _read(self, uri: str, role: str) -> bytes:
-        return read_file(resolve_uri(self._cohort_path, uri), role=role)
+def _with_defaults(preprocessing: PreprocessingSettings) -> Settings:
+    return Settings().model_copy(update={"preprocessing": preprocessing})
 
 
-def _where(error: Exception) -> str:
-    """Name an unexpected error by kind and place: its text may hold patient data."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
-    return f"Unexpected {type(error).__name__}{place}. Please report it."
-
-
-def _prepare_shard(
-    cases: list[CaseRecord], arguments: dict[str, object], num_workers: int
-) -> Iterator[Row]:
-    """Yield the outcome of each case as soon as it is there, in any order."""
-    rows = [{"case_json": case.model_dump_json()} for case in cases]
-    num_actors = affordable_workers(min(num_workers, len(rows)), memory_bytes=WORKER_MEMORY_BYTES)
-    dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-        StudyPreparer,  # type: ignore[arg-type]  # Ray's stubs know functions only
-        fn_constructor_kwargs=arguments,
-        compute=ray.data.ActorPoolStrategy(size=num_actors),
-        num_cpus=1,
-        memory=WORKER_MEMORY_BYTES,
+def _shards(
+    source: StudySource, keys: WorkKeys, book: _Book, run: Run, num_workers: int
+) -> Iterator[tuple[Shard, list[Row]]]:
+    """Cut what waits into shards, reading the manifest no further than that."""
+    waiting: Iterator[Row] = (
+        {
+            "work_key": key,
+            "case_json": case.model_dump_json(),
+            "shown_json": shown.model_dump_json(),
+        }
+        for case, shown in source
+        if not book.is_finished(key := keys.of(case))
     )
-    yield from dataset.iter_rows()
+    size = max(run.settings.archive.shard_studies, _MIN_STUDIES_A_WORKER * num_workers)
+    existing = shards_of(run.root)
+    number = max((int(one.name[:5]) for one in existing), default=-1) + 1
+    session = uuid.uuid4().hex[:8]
+    while items := list(islice(waiting, size)):
+        yield new_shard(run.root, number, session), items
+        number += 1
+
+
+def _prepare_shard(shard: Shard, items: list[Row], work: Work, num_workers: int) -> Iterator[Row]:
+    """Yield the outcome of each study as soon as it is there, in any order.
+
+    Raises:
+        StoreError: a worker cannot write.
+    """
+    memory_bytes = work.settings.archive.worker_memory_mb * 1024**2
+    num_actors = affordable_workers(min(num_workers, len(items)), memory_bytes=memory_bytes)
+    ray.data.DataContext.get_current().raise_original_map_exception = True
+    variables = storage_variables()
+    dataset = ray.data.from_items(items, override_num_blocks=len(items)).map(
+        StudyPreparer,  # type: ignore[arg-type]  # Ray's stubs know functions only
+        fn_constructor_kwargs={"work": work, "shard": shard},
+        compute=ray.data.ActorPoolStrategy(
+            size=num_actors, max_tasks_in_flight_per_actor=_IN_FLIGHT
+        ),
+        num_cpus=1,
+        memory=memory_bytes,
+        runtime_env={"env_vars": variables} if variables else None,
+    )
+    try:
+        yield from dataset.iter_rows()
+    except RayTaskError as error:
+        raise (error.cause if isinstance(error.cause, PirtaError) else error) from None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from pirta.cohort.prepared_store import (
@@ -14,14 +17,12 @@ from pirta.cohort.prepared_store import (
     close_run,
     load_labels,
     load_volume,
-    open_run,
-    read_done,
     read_prepared,
     read_refused,
     write_case,
-    write_part,
 )
 from pirta.contracts.case import CaseRecord
+from pirta.contracts.quality import GateResult
 from pirta.contracts.study import GRID_SHAPE, Registry
 from pirta.errors import ManifestError
 
@@ -84,30 +85,15 @@ def test_a_store_behind_an_fsspec_address_works_alike() -> None:
         root, _case("a"), CaseArrays(np.ones((2, *GRID_SHAPE), np.float32)),
         fingerprint="prep-1", facts={},
     )  # fmt: skip
-    write_part(root, [case])
-    close_run(root, read_done(root), [])
+    close_run(root, [case], [])
     (found,) = read_prepared(root)
     assert load_volume(found.array_uri).min() == 1
 
 
-def test_a_run_that_was_cut_off_is_not_read_as_finished_but_goes_on(tmp_path: Path) -> None:
-    root = str(tmp_path)
-    write_part(root, [_written(tmp_path, "a")])
-    write_part(root, [_written(tmp_path, "b")])
+def test_a_run_that_was_cut_off_is_not_read_as_finished(tmp_path: Path) -> None:
+    _written(tmp_path, "a")
     with pytest.raises(ManifestError, match=r"holds no finished studies\.parquet"):
-        read_prepared(root)
-    assert {one.case.case_id for one in read_done(root)} == {"a", "b"}
-
-
-def test_a_reopened_store_keeps_what_was_done_and_drops_its_tables(tmp_path: Path) -> None:
-    root = str(tmp_path)
-    close_run(root, [_written(tmp_path, "a")], [RefusedCase("b", "internal", "x")])
-    open_run(root)
-    assert {path.name for path in tmp_path.iterdir()} == {"arrays", "parts"}
-    assert [one.case.case_id for one in read_done(root)] == ["a"]
-    close_run(root, read_done(root), [])
-    assert not (tmp_path / "parts").exists()
-    assert read_refused(root) == []
+        read_prepared(str(tmp_path))
 
 
 def test_no_file_is_left_under_a_temporary_name(tmp_path: Path) -> None:
@@ -148,7 +134,20 @@ def test_missing_damaged_and_foreign_arrays_are_told_apart(tmp_path: Path) -> No
 
 
 def test_a_damaged_table_is_an_error_for_people(tmp_path: Path) -> None:
-    (tmp_path / "studies.parquet").write_bytes(b"no parquet")
-    for read in (read_prepared, read_done):
-        with pytest.raises(ManifestError, match=r"studies\.parquet is damaged"):
+    for name, read in (("studies", read_prepared), ("dead_letter", read_refused)):
+        (tmp_path / f"{name}.parquet").write_bytes(b"no parquet")
+        with pytest.raises(ManifestError, match=rf"{name}\.parquet is damaged"):
             read(str(tmp_path))
+
+
+def test_the_tables_answer_sql_on_facts_and_gates(tmp_path: Path) -> None:
+    gate = GateResult(gate="snr", value=7.5, limit="at least 10", verdict="warn", reason="Noisy.")
+    prepared = replace(_written(tmp_path, "a"), gates=(gate,))
+    refused = RefusedCase("b", "quality_refused", "too noisy", (gate,))
+    close_run(str(tmp_path), [prepared], [refused])
+    table = pq.read_table(tmp_path / "studies.parquet").to_pylist()
+    assert (table[0]["brain_ml"], table[0]["stripper"]) == (1200.5, "deepbet")
+    assert (table[0]["gates_warned"], table[0]["site"]) == ("snr", "north")
+    assert json.loads(table[0]["gates_json"])[0]["value"] == 7.5
+    assert read_prepared(str(tmp_path))[0].gates == (gate,)
+    assert read_refused(str(tmp_path)) == [refused]

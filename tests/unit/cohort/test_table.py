@@ -70,17 +70,18 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
         read_cohort(str(tmp_path / "absent.parquet"))
 
 
-def test_a_text_file_is_no_table(tmp_path: Path) -> None:
+def test_a_table_that_is_cut_short_is_told(tmp_path: Path) -> None:
     path = tmp_path / "cohort.parquet"
-    path.write_text("not parquet at all, though long enough to have a footer")
-    with pytest.raises(ManifestError, match="not a Parquet file"):
+    write_cohort(str(path), [case("one")])
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ManifestError, match="not a Parquet file, or is cut short"):
         read_cohort(str(path))
 
 
 def test_missing_columns_are_named(tmp_path: Path) -> None:
     path = str(tmp_path / "cohort.parquet")
-    pq.write_table(pa.table({name: ["x"] for name in COLUMNS if name != "adc_uri"}), path)
-    with pytest.raises(ManifestError, match="lacks the column adc_uri"):
+    pq.write_table(pa.table({name: ["x"] for name in COLUMNS if name != "case_id"}), path)
+    with pytest.raises(ManifestError, match="lacks the column case_id"):
         read_cohort(path)
 
 
@@ -101,7 +102,7 @@ def test_a_repeated_case_is_named(tmp_path: Path) -> None:
         ("registry_json", '{"age_years": -3}', r"age_years.*-3"),
         ("registry_json", "{", "registry_json is not JSON"),
         ("finding_json", '{"territory": "elsewhere"}', "territory"),
-        ("dwi_uri", None, "dwi_uri is empty"),
+        ("dwi_uri", None, "no complete way in: study_uri, or dwi_uri with adc_uri"),
     ],
 )
 def test_a_bad_cell_is_named_with_its_row(

@@ -1,0 +1,244 @@
+"""The shards of a store while a run fills them: each study is committed by itself.
+
+    run.json                        the run: id, state (open, ended), settings, provenance
+    shards/00012-SESSION/           up to 256 studies, by one process that drove the run
+        arrays/ masks/ territories/
+        rows/<case_id>.json         a study's outcome, written after its arrays: it is done
+        attempts/<case_id>.<n>      a worker began with it; the process that died left no row
+        studies.parquet, dead_letter.parquet    the rows, when the shard is closed
+
+A row exists whole or not at all, and a row means that its arrays are there: a process may be
+killed between any two steps. A shard belongs to one session, so two runs at once, or the last
+workers of a dead one, never write the same file. Closing the run gathers the shards' rows into
+the store's tables, each case once, and drops what no row names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pirta.cohort.prepared_rows import REFUSED_SCHEMA, STUDY_SCHEMA, Row
+from pirta.cohort.prepared_store import DEAD_LETTER, STUDIES, read_rows, write_rows
+from pirta.cohort.store_files import (
+    exists,
+    join,
+    names_in,
+    read_whole,
+    remove,
+    whole_file,
+    write_whole,
+)
+from pirta.errors import ManifestError, StoreError
+
+RUN = "run.json"
+SHARDS = "shards"
+_BATCH_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One shard: `root` is the store's, `name` the folder's below `shards/`."""
+
+    root: str
+    name: str
+
+    @property
+    def folder(self) -> str:
+        """The shard's folder, relative to the root."""
+        return join(SHARDS, self.name)
+
+    @property
+    def path(self) -> str:
+        """The shard's folder, to open."""
+        return join(self.root, self.folder)
+
+    def read_row(self, case_id: str) -> Row | None:
+        """Return a study's committed outcome, None where there is none."""
+        data = read_whole(join(self.path, "rows", f"{case_id}.json"))
+        return None if data is None else _parse(self.root, data)
+
+    def commit_row(self, row: Row) -> None:
+        """Note a study's outcome: from now on it is done.
+
+        Raises:
+            StoreError: the row cannot be written, or the store has vanished.
+        """
+        if not exists(join(self.root, RUN)):
+            raise StoreError(
+                "The output has vanished while the run went on.",
+                remedy="Make it reachable again, then run the same command.",
+            )
+        text = json.dumps(row, ensure_ascii=False)
+        write_whole(join(self.path, "rows", f"{row['case_id']}.json"), text.encode())
+
+    def begin_attempt(self, case_id: str, note: str) -> int:
+        """Note that a worker begins with a study, and return which attempt this is, from 1."""
+        attempt = 1
+        while exists(join(self.path, "attempts", f"{case_id}.{attempt}")):
+            attempt += 1
+        write_whole(join(self.path, "attempts", f"{case_id}.{attempt}"), note.encode())
+        return attempt
+
+    def is_open(self) -> bool:
+        """Say whether the shard's rows still lie as single files, or an attempt is noted."""
+        return bool({"rows", "attempts"} & set(names_in(self.path)))
+
+    def close(self) -> list[Row]:
+        """Put the committed rows into the shard's tables, and return them all."""
+        rows = [*self.closed_rows(), *self._committed_rows()]
+        rows = list({str(row["case_id"]): row for row in rows}.values())
+        rows.sort(key=lambda row: str(row["case_id"]))
+        self._write(rows)
+        self._drop_arrays(rows)  # of studies that were in hand when a session was cut off
+        remove(join(self.path, "rows"))
+        remove(join(self.path, "attempts"))
+        return rows
+
+    def closed_rows(self) -> list[Row]:
+        """Return the rows of the shard's tables: prepared and refused."""
+        prepared = read_rows(join(self.path, STUDIES), STUDY_SCHEMA) or []
+        refused = read_rows(join(self.path, DEAD_LETTER), REFUSED_SCHEMA) or []
+        return [*({**row, "code": None} for row in prepared), *refused]
+
+    def keep_only(self, rows: list[Row]) -> None:
+        """Drop the other rows of the shard with their arrays; the shard where none is left."""
+        if not any(row["code"] is None for row in rows):
+            remove(self.path)
+            return
+        self._write(rows)
+        self._drop_arrays(rows)
+
+    def _drop_arrays(self, rows: list[Row]) -> None:
+        named = {str(row[kind]) for row in rows for kind in _ARRAYS.values() if row.get(kind)}
+        for folder in _ARRAYS:
+            for name in names_in(join(self.path, folder)):
+                if join(self.folder, folder, name) not in named:
+                    remove(join(self.path, folder, name))
+
+    def _committed_rows(self) -> list[Row]:
+        names = [name for name in names_in(join(self.path, "rows")) if name.endswith(".json")]
+        found = (read_whole(join(self.path, "rows", name)) for name in names)
+        return [_parse(self.root, data) for data in found if data is not None]
+
+    def _write(self, rows: list[Row]) -> None:
+        refused = [row for row in rows if row["code"] is not None]
+        write_rows(join(self.path, DEAD_LETTER), refused, REFUSED_SCHEMA)
+        prepared = [row for row in rows if row["code"] is None]
+        write_rows(join(self.path, STUDIES), prepared, STUDY_SCHEMA)
+
+
+_ARRAYS = {"arrays": "array_uri", "masks": "mask_uri", "territories": "territory_uri"}
+
+
+def shards_of(root: str) -> list[Shard]:
+    """Return a store's shards, the oldest first."""
+    return [Shard(root, name) for name in names_in(join(root, SHARDS)) if name[:5].isdigit()]
+
+
+def new_shard(root: str, number: int, session: str) -> Shard:
+    """Return the shard of this number; its folder appears with its first file."""
+    return Shard(root, f"{number:05d}-{session}")
+
+
+def finished_keys(shard: Shard, run_id: str) -> Iterator[tuple[str, bool]]:
+    """Yield the work keys of a closed shard that stand, and whether it is a refusal.
+
+    A refusal stands within its run only.
+    """
+    for row in shard.closed_rows():
+        refused = row["code"] is not None
+        if not refused or row["run_id"] == run_id:
+            yield str(row["work_key"]), refused
+
+
+def read_run(root: str) -> dict[str, object] | None:
+    """Return the store's run record, None where no run has begun.
+
+    Raises:
+        ManifestError: it is damaged.
+    """
+    data = read_whole(join(root, RUN))
+    if data is None:
+        return None
+    try:
+        record = json.loads(data)
+    except ValueError:
+        record = None
+    if not isinstance(record, dict):
+        raise _damaged(root)
+    return record
+
+
+def write_run(root: str, record: Mapping[str, object]) -> None:
+    """Write the store's run record."""
+    write_whole(join(root, RUN), json.dumps(record, indent=2, ensure_ascii=False).encode())
+
+
+def gather(root: str, positions: Mapping[str, int], run_id: str) -> tuple[int, int]:
+    """Write the store's tables from its closed shards, and return the prepared and refused.
+
+    Args:
+        positions: a study's work key to its place in the manifest; other rows are dropped.
+        run_id: refusals of other runs are dropped: their studies were tried anew.
+    """
+    seen: set[str] = set()
+    kept: dict[str, set[str]] = {}
+    counts = [0, 0]
+    with (
+        whole_file(join(root, STUDIES)) as studies,  # the last to appear: then all is there
+        whole_file(join(root, DEAD_LETTER)) as letters,
+        pq.ParquetWriter(letters, REFUSED_SCHEMA) as refused,
+        pq.ParquetWriter(studies, STUDY_SCHEMA) as prepared,
+    ):
+        for shard, rows in _rows_by_shard(root):
+            chosen = []
+            for row in rows:
+                key = str(row["work_key"])
+                stale = row["code"] is not None and row["run_id"] != run_id
+                if key in positions and key not in seen and not stale:
+                    seen.add(key)
+                    chosen.append({**row, "position": positions[key]})
+            if len(chosen) < len(rows):
+                kept[shard.name] = {str(row["case_id"]) for row in chosen}
+            for place, (writer, schema) in enumerate(
+                ((prepared, STUDY_SCHEMA), (refused, REFUSED_SCHEMA))
+            ):
+                part = [row for row in chosen if (row["code"] is not None) == bool(place)]
+                counts[place] += len(part)
+                if part:
+                    writer.write_table(pa.Table.from_pylist(part, schema=schema))
+    _drop_the_rest(root, kept)
+    return counts[0], counts[1]
+
+
+def _rows_by_shard(root: str) -> Iterator[tuple[Shard, list[Row]]]:
+    for shard in shards_of(root):
+        yield shard, shard.closed_rows()
+
+
+def _drop_the_rest(root: str, kept: Mapping[str, set[str]]) -> None:
+    for name, case_ids in kept.items():
+        shard = Shard(root, name)
+        shard.keep_only([row for row in shard.closed_rows() if str(row["case_id"]) in case_ids])
+
+
+def _parse(root: str, data: bytes) -> Row:
+    try:
+        row = json.loads(data)
+    except ValueError:
+        raise _damaged(root) from None
+    if not isinstance(row, dict):
+        raise _damaged(root)
+    return row
+
+
+def _damaged(root: str) -> ManifestError:
+    return ManifestError(
+        f"A file of {root}'s run is damaged, or from another version.",
+        remedy="Delete the folder and run `pirta preprocess` again.",
+    )

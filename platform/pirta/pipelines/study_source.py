@@ -1,0 +1,57 @@
+"""Where a run's studies come from: a table of cases, or a folder that is scanned for them.
+
+A source can be gone through as often as one likes. Each study comes as two cases: the one to
+read the images by, and the one that the store shows. They differ for a scanned folder, whose
+paths may hold names; see `pirta.pipelines.archive_scan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pirta.archive_settings import ArchiveSettings
+from pirta.cohort.manifest import read_manifest
+from pirta.cohort.store_files import join, open_filesystem
+from pirta.contracts.case import CaseRecord
+from pirta.pipelines.archive_scan import scan_to_table
+
+LINKS = "links.parquet"
+
+
+@dataclass(frozen=True)
+class StudySource:
+    """A manifest that can be streamed.
+
+    Attributes:
+        table: Parquet or CSV.
+        base: where relative URIs start.
+        is_scan: the table's URIs are kept out of the store's tables.
+    """
+
+    table: str
+    base: str
+    is_scan: bool
+
+    def __iter__(self) -> Iterator[tuple[CaseRecord, CaseRecord]]:
+        for case in read_manifest(self.table):
+            yield case, _pseudonymous(case) if self.is_scan else case
+
+
+def open_source(path: str, out: str, settings: ArchiveSettings) -> StudySource:
+    """Return the studies of a table, or of a folder, which is scanned now.
+
+    Raises:
+        ManifestError: a folder holds no study.
+        StoreError: the scan's result cannot be written to `out`.
+    """
+    filesystem, inside = open_filesystem(path)
+    if not filesystem.isdir(inside):
+        return StudySource(path, path, is_scan=False)
+    table = join(out, LINKS)
+    scan_to_table(path, table, key=settings.pseudonym_key.get_secret_value())
+    return StudySource(table, f"{path.rstrip('/')}/", is_scan=True)
+
+
+def _pseudonymous(case: CaseRecord) -> CaseRecord:
+    return case.model_copy(update={"study_uri": f"scanned:{case.case_id}"})
