@@ -2,6 +2,7 @@
 
     {"error": {"code": "...", "message": "...", "remedy": "..."}, "request_id": "..."}
 
+A study that the quality gate refused has every gate's result in the error's "gates".
 Serve's proxy makes the id where the caller sent none, and puts it into every answer's headers.
 A typed error answers with its own status. Anything else is a fault of ours: it answers 500
 with nothing of its text, which may hold patient data, and is logged by kind and place.
@@ -13,6 +14,7 @@ import re
 import traceback
 import uuid
 from pathlib import PurePath
+from typing import Any
 
 import structlog
 from starlette.datastructures import Headers
@@ -21,7 +23,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pirta.errors import InputError, PirtaError, UnauthorizedError, UnavailableError
+from pirta.errors import (
+    InputError,
+    PirtaError,
+    QualityError,
+    UnauthorizedError,
+    UnavailableError,
+)
 
 REQUEST_ID_HEADER = "X-Request-Id"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -78,7 +86,13 @@ def error_response(
         headers["Retry-After"] = str(_RETRY_AFTER_S)
     if isinstance(error, UnauthorizedError):
         headers["WWW-Authenticate"] = "Bearer"
-    body = {"code": error.code, "message": error.message, "remedy": error.remedy}
+    body: dict[str, Any] = {
+        "code": error.code,
+        "message": error.message,
+        "remedy": error.remedy,
+    }
+    if isinstance(error, QualityError) and error.gates:
+        body["gates"] = [one.model_dump(mode="json") for one in error.gates]
     return JSONResponse(
         {"error": body, "request_id": request_id},
         status_code=http_status or error.http_status,

@@ -6,19 +6,22 @@ import json
 from pathlib import Path
 
 import httpx
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from pirta.contracts.quality import GateResult
 from pirta.contracts.report import Report
 from pirta.contracts.study import Registry, parse_registry
 from pirta.errors import (
     FileMissingError,
     FileUnreadableError,
     PirtaError,
+    QualityError,
     RegistryError,
     UnavailableError,
     error_classes,
 )
 
+_GATES = TypeAdapter(list[GateResult])
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -137,5 +140,15 @@ def error_of_response(response: httpx.Response) -> PirtaError:
             f"The service answered {response.status_code} in an unknown form.",
             remedy="Check that the address is a PIRTA gateway.",
         )
+    if code == QualityError.code:
+        return QualityError(message, remedy=remedy, gates=_gates_of(body))
     by_code = {kind.code: kind for kind in error_classes()}
     return by_code.get(code, PirtaError)(message, remedy=remedy)
+
+
+def _gates_of(body: dict[str, object]) -> tuple[GateResult, ...]:
+    """Return the quality gates' results, or none where they came in an unknown form."""
+    try:
+        return tuple(_GATES.validate_python(body.get("gates", ())))
+    except ValidationError:  # of another version of the service; the message tells the reasons
+        return ()

@@ -21,7 +21,7 @@ from pirta.imaging.prepare import fingerprint, prepare_case, prepare_study
 from pirta.imaging.strip import AlreadyStrippedStripper, make_stripper
 from pirta.settings import PreprocessingSettings, QualitySettings
 
-COARSE = QualitySettings(in_plane_warn_mm=4)  # the toy brain's voxels
+COARSE = QualitySettings(in_plane_warn_mm=4, brain_extent_warn_mm=100)  # the toy brain has so
 
 QUICK = PreprocessingSettings(n4_fit_spacing_mm=16, n4_iterations=(5,))
 Pair = tuple[bytes, bytes]
