@@ -6,7 +6,8 @@ PS3.3 C.7.6.16). Classic images are read in `classic`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,14 @@ from pirta.imaging.dicom.plane import plane_of
 from pirta.imaging.dicom.private import numbers_of, text_of
 from pirta.imaging.dicom.rescale import Rescale, rescale_of
 from pirta.imaging.dicom.slices import Slice, Triple
+
+Found = TypeVar("Found")
+
+_UNASSIGNED = (
+    "UnassignedPerFrameConvertedAttributesSequence",
+    "UnassignedSharedConvertedAttributesSequence",
+)
+"""Where a converter from classic images leaves what has no place in Enhanced MR: b values too."""
 
 
 def enhanced_slices(dataset: Dataset, *, role: str) -> list[Slice]:
@@ -63,7 +72,8 @@ def _slice_of(dataset: Dataset, groups: _Groups, number: int, *, role: str) -> S
     diffusion, content = groups("MRDiffusionSequence"), groups("FrameContentSequence")
     frame_type = groups("MRImageFrameTypeSequence") or Dataset()
     words = frame_type.get("FrameType") or dataset.get("ImageType") or ()
-    b_value = b_value_of(dataset, diffusion, {})
+    holders = [one for one in (*map(groups, _UNASSIGNED), dataset) if one is not None]
+    b_value = _first(b_value_of(one, diffusion, {}) for one in holders)
     component = frame_type.get("ComplexImageComponent") or dataset.get("ComplexImageComponent")
     kind = kind_of(
         dataset,
@@ -96,7 +106,7 @@ def _slice_of(dataset: Dataset, groups: _Groups, number: int, *, role: str) -> S
         shape=(int(dataset.Rows), int(dataset.Columns)),
         kind=kind,
         b_value_s_mm2=b_value,
-        direction=direction_of(dataset, diffusion, {}) if b_value else None,
+        direction=_first(direction_of(one, diffusion, {}) for one in holders) if b_value else None,
         series=text_of(dataset.get("SeriesInstanceUID")),
         frame_of_reference=text_of(dataset.get("FrameOfReferenceUID")),
         order=_order(content, number),
@@ -106,6 +116,10 @@ def _slice_of(dataset: Dataset, groups: _Groups, number: int, *, role: str) -> S
         adc_unit=rescale.adc_unit,
         read=_reader(dataset, number, rescale, role),
     )
+
+
+def _first(found: Iterable[Found | None]) -> Found | None:
+    return next((one for one in found if one is not None), None)
 
 
 def _reader(

@@ -57,7 +57,9 @@ def _computed(chosen: Selection) -> DiffusionPair:
     _check_memory(stacks)
     b_values = [one.b_value_s_mm2 for one in stacks]
     return pair_from_volumes(
-        [one.read() for one in stacks], [b_value for b_value in b_values if b_value is not None]
+        [one.read() for one in stacks],
+        [b_value for b_value in b_values if b_value is not None],
+        [one.first.direction or (0.0, 0.0, 0.0) for one in stacks],
     )
 
 

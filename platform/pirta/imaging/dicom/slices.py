@@ -62,4 +62,4 @@ class Slice:
     @property
     def normal(self) -> NDArray[np.float64]:
         """Unit vector across the slice, right-handed with row and column."""
-        return np.cross(np.array(self.along_row), np.array(self.along_column))
+        return np.asarray(np.cross(self.along_row, self.along_column), dtype=np.float64)
