@@ -1,7 +1,7 @@
 """The HTTP face of a report: routes over plain ports, the same in a test and under Serve.
 
-POST /v1/reports   multipart: files dwi and adc; fields registry (JSON), study_id,
-                   patient_id, site
+POST /v1/reports   multipart: files dwi and adc, or dwi, b0 and b_value, or study (one archive);
+                   fields registry (JSON), study_id, patient_id, site
 GET  /v1/release   what is being served
 GET  /healthz      the gateway is alive
 GET  /readyz       every part can work
@@ -30,7 +30,12 @@ from serve_apps.ports import Ports, ReadyCheck
 from serve_apps.upload import read_study
 
 _READY_TIMEOUT_S = 5.0
-_FILE = {"type": "string", "format": "binary"}
+
+
+def _file(description: str) -> dict[str, str]:
+    return {"type": "string", "format": "binary", "description": description}
+
+
 _FORM: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -38,10 +43,20 @@ _FORM: dict[str, Any] = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "required": ["dwi", "adc"],
+                    "anyOf": [
+                        {"required": ["dwi", "adc"]},
+                        {"required": ["dwi", "b0", "b_value"]},
+                        {"required": ["study"]},
+                    ],
                     "properties": {
-                        "dwi": _FILE,
-                        "adc": _FILE,
+                        "dwi": _file("the trace DWI: NIfTI, MetaImage or Enhanced DICOM"),
+                        "adc": _file("the ADC map on the same grid, in any unit"),
+                        "b0": _file("the b0 on the same grid; without an ADC map it makes one"),
+                        "b_value": {"type": "number", "description": "of the DWI, in s/mm²"},
+                        "study": _file(
+                            "instead of the three: a zip, tar or tar.gz of a DICOM folder or of "
+                            "NIfTI files with their sidecars, or one Enhanced DICOM file"
+                        ),
                         "registry": {"type": "string", "description": "a JSON object"},
                         "study_id": {"type": "string"},
                         "patient_id": {"type": "string"},

@@ -1,8 +1,14 @@
-"""Reads a study from a multipart form, within a size limit that holds while bytes arrive."""
+"""Reads a study from a multipart form, within a size limit that holds while bytes arrive.
+
+Images come in one of three ways: `dwi` and `adc`; `dwi`, `b0` and `b_value`, from which the ADC is
+computed; or `study`, one archive or DICOM file. Nothing is unpacked or looked into here: the
+preprocessor does, away from the gateway.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import uuid
 
@@ -13,7 +19,10 @@ from starlette.types import Message, Receive
 from pirta.contracts.study import Registry, StudyFiles, StudyImages, parse_registry
 from pirta.errors import FileMissingError, InputError, PayloadTooLargeError, RegistryError
 
-_FIELDS = ("dwi", "adc", "registry", "study_id", "patient_id", "site")
+_IMAGE_FIELDS = ("dwi", "adc", "b0", "study")
+FIELDS = (*_IMAGE_FIELDS, "b_value", "registry", "study_id", "patient_id", "site")
+_MAX_B_S_MM2 = 10_000.0
+_WAYS = "Send dwi and adc, or dwi, b0 and b_value, or the whole study as one archive in 'study'."
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _MB = 1024 * 1024
 UNKNOWN_SITE = "unknown"
@@ -24,21 +33,22 @@ async def read_study(request: Request, *, max_upload_mb: int) -> StudyFiles:
 
     Raises:
         PayloadTooLargeError: the body is larger than allowed, whatever its header says.
-        FileMissingError: `dwi` or `adc` is not there, or empty.
+        FileMissingError: an image file that the study needs is not there, or empty.
         RegistryError: `registry` is no JSON object, or a field of it cannot be used.
-        InputError: a field is unknown, or an id is no plain pseudonym.
+        InputError: a field is unknown, fields do not go together, `b_value` is no b value, or an
+            id is no plain pseudonym.
     """
     limit = max_upload_mb * _MB
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(max_upload_mb)
     limited = Request(request.scope, _Limited(request.receive, limit, max_upload_mb))
-    async with limited.form(max_files=len(_FIELDS), max_fields=len(_FIELDS)) as form:
+    async with limited.form(max_files=len(FIELDS), max_fields=len(FIELDS)) as form:
         _check_fields(form)
         return StudyFiles(
             study_id=_plain_id(form, "study_id") or f"study-{uuid.uuid4().hex[:12]}",
             site=_plain_id(form, "site") or UNKNOWN_SITE,
-            images=StudyImages(dwi=await _file(form, "dwi"), adc=await _file(form, "adc")),
+            images=await _images(form),
             registry=_registry(form),
             patient_id=_plain_id(form, "patient_id"),
         )
@@ -66,11 +76,11 @@ def _too_large(max_upload_mb: int) -> PayloadTooLargeError:
 
 
 def _check_fields(form: FormData) -> None:
-    unknown = sorted({name for name in form if name not in _FIELDS})
+    unknown = sorted({name for name in form if name not in FIELDS})
     if unknown:
         # A name is the caller's text: shown as far as it is a plain word.
         shown = ", ".join(f"'{name}'" for name in unknown if _ID.fullmatch(name)) or "a field"
-        raise InputError(f"The form holds {shown}.", remedy=f"Known: {', '.join(_FIELDS)}.")
+        raise InputError(f"The form holds {shown}.", remedy=f"Known: {', '.join(FIELDS)}.")
     twice = sorted(name for name in set(form) if len(form.getlist(name)) > 1)
     if twice:
         raise InputError(
@@ -78,16 +88,66 @@ def _check_fields(form: FormData) -> None:
         )
 
 
+async def _images(form: FormData) -> StudyImages:
+    found = {name: await _file(form, name) for name in _IMAGE_FIELDS if _is_sent(form, name)}
+    b_value = _b_value(form)
+    study = found.pop("study", None)
+    if study is not None:
+        if found:
+            raise InputError(
+                f"The form holds a whole study and {', '.join(found)} besides.", remedy=_WAYS
+            )
+        return StudyImages(files={"study": study}, b_value_s_mm2=b_value)
+    if "dwi" not in found:
+        raise FileMissingError("The DWI file is missing.", remedy=_WAYS)
+    if "adc" not in found and "b0" not in found:
+        raise FileMissingError("The ADC file is missing.", remedy=_WAYS)
+    if "adc" not in found and b_value is None:
+        raise InputError(
+            "The ADC has to be computed from DWI and b0, and 'b_value' is missing.",
+            remedy="Send the DWI's b value in s/mm² in the field 'b_value', or the ADC map.",
+        )
+    return StudyImages(
+        dwi=found["dwi"], adc=found.get("adc"), b0=found.get("b0"), b_value_s_mm2=b_value
+    )
+
+
+def _is_sent(form: FormData, name: str) -> bool:
+    """Say whether a field is there; a browser sends an unnamed empty file for one left open."""
+    part = form.get(name)
+    return part is not None and not (
+        isinstance(part, UploadFile) and not part.filename and part.size == 0
+    )
+
+
 async def _file(form: FormData, name: str) -> bytes:
     part = form.get(name)
-    data = await part.read() if isinstance(part, UploadFile) else b""
-    if not data:
-        problem = "is empty" if isinstance(part, UploadFile) else "is missing"
+    role = name.upper() if name in ("dwi", "adc") else name
+    if not isinstance(part, UploadFile):
         raise FileMissingError(
-            f"The {name.upper()} file {problem}.",
-            remedy=f"Send it as the form file '{name}' (NIfTI, .nii or .nii.gz).",
+            f"The {role} file is missing: '{name}' came as text.",
+            remedy=f"Send it as the form file '{name}'.",
         )
+    data = await part.read()
+    if not data:
+        raise FileMissingError(f"The {role} file is empty.", remedy="Export or copy it again.")
     return data
+
+
+def _b_value(form: FormData) -> float | None:
+    text = _text(form, "b_value")
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= _MAX_B_S_MM2:
+        raise InputError(
+            "The field 'b_value' is no b value.",
+            remedy=f"Send a number above 0 and up to {_MAX_B_S_MM2:.0f} (s/mm²), such as 1000.",
+        )
+    return value
 
 
 def _text(form: FormData, name: str) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import httpx
@@ -20,6 +22,7 @@ from pirta.errors import (
     UnavailableError,
     error_classes,
 )
+from pirta.imaging.collect import collect_files
 
 _GATES = TypeAdapter(list[GateResult])
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -34,7 +37,7 @@ def read_study_file(path: Path, *, role: str) -> bytes:
     """
     if not path.is_file():
         raise FileMissingError(
-            f"The {role} file {path} does not exist.", remedy="Name an existing NIfTI file."
+            f"The {role} file {path} does not exist.", remedy="Name an existing file."
         )
     try:
         data = path.read_bytes()
@@ -46,6 +49,26 @@ def read_study_file(path: Path, *, role: str) -> bytes:
     if not data:
         raise FileMissingError(f"The {role} file {path} is empty.", remedy="Export it again.")
     return data
+
+
+def read_study_folder(path: Path) -> bytes:
+    """Return a study as one file: an archive or a DICOM file as it is, a folder as a zip.
+
+    Hidden files stay behind; the folder's files keep their relative names, which link a sidecar
+    to its image.
+
+    Raises:
+        FileMissingError: nothing lies there, or nothing is in it.
+        FileUnreadableError: a file may not be read.
+        ArchiveError: the folder holds more than a study can.
+    """
+    if not path.is_dir():
+        return read_study_file(path, role="study")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, data in collect_files(str(path)).items():
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED, compresslevel=1)
+    return packed.getvalue()
 
 
 def read_registry_file(path: Path) -> Registry:
@@ -79,13 +102,19 @@ class ServiceClient:
     def report(
         self,
         *,
-        dwi: bytes,
-        adc: bytes,
+        dwi: bytes | None = None,
+        adc: bytes | None = None,
+        b0: bytes | None = None,
+        study: bytes | None = None,
+        b_value_s_mm2: float | None = None,
         registry: Registry | None = None,
         study_id: str | None = None,
         patient_id: str | None = None,
     ) -> Report:
-        """Send one pair and return its report.
+        """Send one study and return its report.
+
+        Args:
+            study: one archive or DICOM file; else DWI with ADC map, or with b0 and b value.
 
         Raises:
             PirtaError: whatever the service answered, as the class of its code.
@@ -95,9 +124,13 @@ class ServiceClient:
         data = {name: value for name, value in fields.items() if value is not None}
         if registry is not None:
             data["registry"] = registry.model_dump_json(exclude_none=True)
+        if b_value_s_mm2 is not None:
+            data["b_value"] = f"{b_value_s_mm2:g}"
+        images = {"dwi": dwi, "adc": adc, "b0": b0, "study": study}
         files = {
-            "dwi": ("dwi.nii.gz", dwi, "application/octet-stream"),
-            "adc": ("adc.nii.gz", adc, "application/octet-stream"),
+            name: (name, content, "application/octet-stream")  # a file's own name stays here
+            for name, content in images.items()
+            if content is not None
         }
         try:
             response = httpx.post(

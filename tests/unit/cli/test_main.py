@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from pirta.errors import InputError
 from pirta_cli.main import app
 
 COMMANDS = ("demo", "cohort", "preprocess", "train", "index", "serve", "report", "evaluate")
@@ -55,3 +56,24 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith("error [file_missing]: The DWI file")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [],
+        ["--dwi"],
+        ["--dwi", "--b0"],
+        ["--adc", "--b0", "--b-value"],
+        ["--study", "--dwi"],
+        ["--study", "--dwi", "--adc"],
+    ],
+    ids=" ".join,
+)
+def test_report_options_that_make_no_study_are_refused_before_anything_is_read(
+    given: list[str],
+) -> None:
+    words = [word for option in given for word in (option, "7")]
+    result = CliRunner().invoke(app, ["report", *words])
+    assert isinstance(result.exception, InputError)
+    assert "makes no study" in result.exception.message

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
+import zipfile
 from pathlib import Path
 
 import httpx
@@ -20,6 +22,7 @@ from pirta_cli.service_client import (
     error_of_response,
     read_registry_file,
     read_study_file,
+    read_study_folder,
 )
 
 
@@ -51,6 +54,40 @@ def test_an_empty_study_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.nii.gz").touch()
     with pytest.raises(FileMissingError, match="is empty"):
         read_study_file(tmp_path / "empty.nii.gz", role="DWI")
+
+
+def test_a_study_folder_is_sent_as_one_zip_without_hidden_files(tmp_path: Path) -> None:
+    for name in ("a/1.dcm", "b.json", ".hidden", ".git/x"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    with zipfile.ZipFile(io.BytesIO(read_study_folder(tmp_path))) as packed:
+        assert {name: packed.read(name) for name in packed.namelist()} == {
+            "a/1.dcm": b"a/1.dcm",
+            "b.json": b"b.json",
+        }
+    assert read_study_folder(tmp_path / "b.json") == b"b.json"
+    with pytest.raises(FileMissingError, match="The study file"):
+        read_study_folder(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileMissingError, match="holds no file"):
+        read_study_folder(tmp_path / "empty")
+
+
+def test_a_study_is_posted_under_its_fields_and_no_file_name_goes_along(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[dict[str, object]] = []
+    monkeypatch.setattr(
+        httpx, "post", lambda *_a, **kwargs: seen.append(kwargs) or httpx.Response(500)
+    )
+    client = ServiceClient("http://127.0.0.1:1", token=None, timeout_s=5)
+    for parts in ({"study": b"s"}, {"dwi": b"d", "b0": b"b", "b_value_s_mm2": 800.0}):
+        with pytest.raises(UnavailableError):
+            client.report(**parts)
+    kind = "application/octet-stream"
+    assert seen[0]["files"] == {"study": ("study", b"s", kind)}
+    assert seen[1]["files"] == {"dwi": ("dwi", b"d", kind), "b0": ("b0", b"b", kind)}
+    assert seen[1]["data"] == {"b_value": "800"}
 
 
 @pytest.mark.parametrize("text", ["age: 3", "[" * 100_000], ids=["words", "endless nesting"])

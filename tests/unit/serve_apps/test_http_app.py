@@ -95,6 +95,10 @@ def test_a_fault_of_ours_answers_500_and_leaks_nothing(
         ({}, "DWI file is missing"),
         ({"dwi": ("d", b"x")}, "ADC file is missing"),
         ({"dwi": ("d", b""), "adc": ("a", b"x")}, "DWI file is empty"),
+        ({"dwi": ("d", b"x"), "b0": ("b", b"")}, "b0 file is empty"),
+        ({"b0": ("b", b"x")}, "DWI file is missing"),
+        ({"study": ("s", b"")}, "study file is empty"),
+        ({"study": (None, b"text")}, "'study' came as text"),
     ],
 )
 def test_a_missing_or_empty_file_is_named(
