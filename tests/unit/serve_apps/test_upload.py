@@ -1,4 +1,4 @@
-"""What a request's form may hold: a pair, a DWI with a b0, or a whole study, and what it may not."""
+"""What a form may hold: a pair, a DWI with a b0, or a whole study; and what it may not."""
 
 from __future__ import annotations
 
