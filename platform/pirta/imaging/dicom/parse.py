@@ -12,6 +12,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -151,6 +152,7 @@ def is_image(dataset: Dataset) -> bool:
     return str(name) in IMAGE_CLASSES
 
 
+@cache
 def _tags() -> list[BaseTag]:
     tags = [Tag(keyword) for keyword in _KEYWORDS]
     for group, elements in _PRIVATE_ELEMENTS.items():
