@@ -25,17 +25,23 @@ class QualitySettings(BaseModel):
         default="refuse", description="Where no header says which side is left: a report names one."
     )
     brain_extent_warn_mm: float = _limit(110.0, "Brain's height, at least.")
-    brain_extent_refuse_mm: float = _limit(80.0, "Brain's height, at least.")
+    brain_extent_refuse_mm: float = _limit(60.0, "Brain's height, at least.")
     brain_cut_warn_percent: float = _limit(
         40.0, "Brain's area in an outermost slice, of its largest; at most."
     )
     brain_cut_refuse_percent: float = _limit(
-        80.0, "Brain's area in an outermost slice, of its largest; at most."
+        90.0, "Brain's area in an outermost slice, of its largest; at most."
     )
     brain_volume_warn_ml: float = _limit(800.0, "Brain's volume, at least.")
     brain_volume_refuse_ml: float = _limit(500.0, "Brain's volume, at least.")
     brain_gap_warn_percent: float = _limit(3.0, "Brain missing between slices that hold it.")
     brain_gap_refuse_percent: float = _limit(10.0, "Brain missing between slices that hold it.")
+    left_out_warn_percent: float = _limit(
+        3.0, "Tissue as bright as brain beside the mask, of the mask; at most."
+    )
+    left_out_refuse_percent: float = _limit(
+        10.0, "Tissue as bright as brain beside the mask, of the mask; at most."
+    )
     blank_slices_warn: int = Field(
         default=0, ge=0, description="Empty slices between others, at most."
     )
@@ -58,6 +64,10 @@ class QualitySettings(BaseModel):
     dropout_refuse_percent: float = _limit(45.0, "Darkest slice's signal, of its neighbours'.")
     motion_warn_mm: float = _limit(3.0, "Shift between b0 and DWI, at most.")
     motion_refuse_mm: float = _limit(8.0, "Shift between b0 and DWI, at most.")
+    b_value_low_warn_s_mm2: float = _limit(700.0, "The DWI's b value, at least.")
+    b_value_low_refuse_s_mm2: float = _limit(400.0, "The DWI's b value, at least.")
+    b_value_high_warn_s_mm2: float = _limit(1500.0, "The DWI's b value, at most.")
+    b_value_high_refuse_s_mm2: float = _limit(3000.0, "The DWI's b value, at most.")
     adc_low_warn: float = _limit(0.6, "Brain's median ADC in 10⁻³ mm²/s, at least.")
     adc_low_refuse: float = _limit(0.5, "Brain's median ADC in 10⁻³ mm²/s, at least.")
     adc_high_warn: float = _limit(1.2, "Brain's median ADC in 10⁻³ mm²/s, at most.")
@@ -82,7 +92,9 @@ class QualitySettings(BaseModel):
     @staticmethod
     def is_floor(name: str) -> bool:
         """Say whether a limit bounds its gate's value from below."""
-        return name.startswith(("brain_extent", "brain_volume", "snr", "dropout", "adc_low"))
+        return name.startswith(
+            ("brain_extent", "brain_volume", "snr", "dropout", "adc_low", "b_value_low")
+        )
 
 
 DEFAULT_QUALITY = QualitySettings()

@@ -16,7 +16,7 @@ from pathlib import PurePath
 import numpy as np
 from numpy.typing import NDArray
 
-from pirta.contracts.study import GRID_SPACING_MM, PreparedStudy, StudyImages
+from pirta.contracts.study import PreparedStudy, StudyImages
 from pirta.errors import IntensityError
 from pirta.imaging.adc_units import find_adc_unit
 from pirta.imaging.bias import fit_log_field
@@ -41,8 +41,6 @@ ALGORITHM_VERSION = "2"
 """Raise it with every change that changes prepared numbers: stored volumes stop comparing."""
 
 _NO_NUMBERS = {"strip_timeout_s"}  # settings that decide whether, not what
-
-_GRID_VOXEL_ML = float(np.prod(GRID_SPACING_MM)) / 1000
 
 
 @dataclass(frozen=True)
@@ -127,16 +125,16 @@ def _prepare(
     check_not_swapped(dwi, adc, brain_XYZ)
     reading = find_adc_unit(adc.data_XYZ, brain_XYZ, stated=pair.adc_unit)
     target = grid_affine(brain_XYZ, dwi.affine)
-    fraction_XYZ = mask_fraction(brain_XYZ, dwi.affine, target)
     gates = judge(
         pair,
         brain_XYZ,
         adc_factor=reading.factor,
         adc_median=reading.median,
-        off_grid_share=max(0.0, 1 - float(fraction_XYZ.sum()) * _GRID_VOXEL_ML / brain_ml),
+        grid=target,
         settings=quality,
     )
     check_gates(gates)
+    fraction_XYZ = mask_fraction(brain_XYZ, dwi.affine, target)
     inside_XYZ = fraction_XYZ >= MIN_FRACTION
 
     def resample(scan_XYZ: NDArray[np.float32], *, corrected: bool) -> NDArray[np.float32]:

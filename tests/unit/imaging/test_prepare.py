@@ -138,7 +138,7 @@ def test_a_study_below_its_sites_limits_gets_no_volume_but_every_reason(brain) -
         _prepare(_half_without_orientation(brain))
     refused = {one.gate for one in caught.value.gates if one.verdict == "refuse"}
     assert refused == {"unknown_side", "brain_extent", "brain_volume"}
-    assert "36 mm; at least 80 mm is needed" in caught.value.message
+    assert "36 mm; at least 60 mm is needed" in caught.value.message
     assert len(caught.value.gates) > len(refused)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pirta.contracts.study import GRID_SHAPE
 from pirta.imaging.quality.slices import slice_axis, slices_last
 from pirta.imaging.volume import Volume
 
@@ -54,6 +55,16 @@ def num_blank_slices(dwi: Volume) -> int:
     varies = np.ptp(data_PQS, axis=(0, 1)) > 0
     held = np.flatnonzero(varies)
     return int(held[-1] - held[0] + 1 - held.size) if held.size else 0
+
+
+def off_grid_percent(
+    brain_XYZ: NDArray[np.bool_], affine: NDArray[np.float64], grid: NDArray[np.float64]
+) -> float:
+    """Return how much of the brain lies outside the encoder's grid, by its voxels' middles."""
+    to_grid = np.linalg.inv(grid) @ affine
+    places = np.argwhere(brain_XYZ) @ to_grid[:3, :3].T + to_grid[:3, 3]
+    is_outside = (places < -0.5) | (places > np.array(GRID_SHAPE) - 0.5)
+    return 100 * float(is_outside.any(axis=1).mean()) if len(places) else 0.0
 
 
 def _areas(mask_XYZ: NDArray[np.bool_], axis: int) -> NDArray[np.int64]:

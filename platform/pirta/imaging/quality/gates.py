@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pirta.contracts.quality import GateResult, Verdict
 from pirta.settings import QualitySettings
 
-_SUFFIX = {"mm": "_mm", "ml": "_ml", "%": "_percent", "10⁻³ mm²/s": "", "": ""}
+_SUFFIX = {"mm": "_mm", "ml": "_ml", "%": "_percent", "s/mm²": "_s_mm2", "10⁻³ mm²/s": "", "": ""}
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ def pass_through(gate: Gate, value: float | None, settings: QualitySettings) -> 
     bound = "at least" if is_floor else "at most"
     limit = f"{bound} {refuse if verdict == 'refuse' else warn:g}{unit}"
     asked = "is needed" if verdict == "refuse" else "is wanted"
-    reason = "" if verdict == "pass" else f"{gate.subject} is {value:.3g}{unit}; {limit} {asked}."
+    shown = f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    reason = "" if verdict == "pass" else f"{gate.subject} is {shown}{unit}; {limit} {asked}."
     return GateResult(
         gate=gate.name,
         value=round(value, 4),

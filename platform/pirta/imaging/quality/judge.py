@@ -15,8 +15,15 @@ from pirta.contracts.quality import GateResult, Verdict
 from pirta.errors import QualityError
 from pirta.imaging.diffusion_pair import DiffusionPair
 from pirta.imaging.quality.adc import outside_percent
-from pirta.imaging.quality.coverage import cut_percent, extent_mm, gap_percent, num_blank_slices
+from pirta.imaging.quality.coverage import (
+    cut_percent,
+    extent_mm,
+    gap_percent,
+    num_blank_slices,
+    off_grid_percent,
+)
 from pirta.imaging.quality.gates import Gate, pass_through
+from pirta.imaging.quality.left_out import left_out_percent
 from pirta.imaging.quality.motion import shift_mm
 from pirta.imaging.quality.noise import measure_snr
 from pirta.imaging.quality.sampling import gap_between_percent, in_plane_mm, step_mm
@@ -29,12 +36,15 @@ BRAIN_VOLUME = Gate("brain_volume", "ml", "The brain's volume")
 GAP = Gate("brain_gap", "%", "The share of brain missing between slices that hold it")
 BLANK = Gate("blank_slices", "", "The number of empty slices between others")
 OFF_GRID = Gate("off_grid", "%", "The share of brain outside the encoder's grid")
+LEFT_OUT = Gate("left_out", "%", "The share of brain that the skull strip left out")
 SPACING = Gate("slice_spacing", "mm", "The step from slice to slice")
 SLICE_GAP = Gate("slice_gap", "%", "The gap between slices, of their thickness,")
 IN_PLANE = Gate("in_plane", "mm", "The pixel's side")
 CLIPPED = Gate("clipped", "%", "The brain at one and the same maximum in the worst slice")
 DROPOUT = Gate("dropout", "%", "The darkest slice's signal, of its neighbours',")
 MOTION = Gate("motion", "mm", "The shift between b0 and DWI")
+B_LOW = Gate("b_value_low", "s/mm²", "The DWI's b value")
+B_HIGH = Gate("b_value_high", "s/mm²", "The DWI's b value")
 ADC_LOW = Gate("adc_low", "10⁻³ mm²/s", "The brain's median ADC")
 ADC_HIGH = Gate("adc_high", "10⁻³ mm²/s", "The brain's median ADC")
 ADC_OUTSIDE = Gate("adc_outside", "%", "The share of brain whose ADC no tissue or fluid has")
@@ -53,17 +63,17 @@ def judge(
     *,
     adc_factor: float,
     adc_median: float,
-    off_grid_share: float,
+    grid: NDArray[np.float64],
     settings: QualitySettings,
 ) -> tuple[GateResult, ...]:
     """Return every gate's result for a study at native resolution.
 
-    What a study does not hold (a b0, a slice thickness) has no gate.
+    What a study does not hold (a b0, a b value, a slice thickness) has no gate.
 
     Args:
         adc_factor: brings the pair's ADC to 10⁻³ mm²/s.
         adc_median: of the brain, in 10⁻³ mm²/s.
-        off_grid_share: of the brain, outside the encoder's grid.
+        grid: the affine of the encoder's grid, as it will be laid around this brain.
     """
     dwi = pair.dwi
     snr = measure_snr(dwi, brain_XYZ)
@@ -74,7 +84,8 @@ def judge(
         (BRAIN_VOLUME, float(np.count_nonzero(brain_XYZ)) * dwi.voxel_ml),
         (GAP, gap_percent(brain_XYZ, dwi)),
         (BLANK, float(num_blank_slices(dwi))),
-        (OFF_GRID, 100 * off_grid_share),
+        (OFF_GRID, off_grid_percent(brain_XYZ, dwi.affine, grid)),
+        (LEFT_OUT, left_out_percent(dwi, brain_XYZ)),
         (SPACING, step_mm(dwi)),
         (IN_PLANE, in_plane_mm(dwi)),
         (SNR[snr.source], snr.value),
@@ -86,6 +97,8 @@ def judge(
     ]
     if pair.slice_thickness_mm is not None:
         measured.append((SLICE_GAP, gap_between_percent(dwi, pair.slice_thickness_mm)))
+    if pair.b_value_s_mm2 is not None:
+        measured += [(B_LOW, pair.b_value_s_mm2), (B_HIGH, pair.b_value_s_mm2)]
     if pair.b0 is not None:
         measured.append((MOTION, shift_mm(dwi, pair.b0, brain_XYZ)))
     return _judge_side(pair, settings), *(
