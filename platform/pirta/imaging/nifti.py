@@ -12,9 +12,6 @@ Axis suffixes: X Y Z voxels (RAS+ once read).
 
 from __future__ import annotations
 
-import gzip
-import io
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +23,7 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from pirta.errors import FileMissingError, FileUnreadableError, GeometryError
+from pirta.imaging.unpacker import Unpacker
 from pirta.imaging.volume import Volume
 from pirta.imaging.volume_checks import check_affine, check_numbers, check_shape, to_ras
 
@@ -37,7 +35,6 @@ DISPUTED_MM = 10.0
 REFUSED_MM = 60.0
 """At this distance an axis has turned: left, front or top are no longer the same."""
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _HEADER_BYTES = {348: (nib.Nifti1Header, 348), 540: (nib.Nifti2Header, 540)}
 _SEND_NIFTI = "Send a 3D NIfTI file (.nii or .nii.gz) as the converter (such as dcm2niix) made it."
 _SEND_AGAIN = "Copy or convert the file again; the transfer may have been cut short."
@@ -107,60 +104,19 @@ def num_volumes(data: bytes, *, role: str) -> int:
     Raises:
         InputError: as `read_nifti` raises for a header.
     """
-    return _series_shape(_read_header(_Unpacker(data, role=role), role=role), role=role)[1]
+    return _series_shape(_read_header(Unpacker(data, role=role), role=role), role=role)[1]
 
 
 def is_nifti(data: bytes) -> bool:
     """Say whether these bytes, packed or not, begin like a single-file NIfTI."""
     try:
-        _read_header(_Unpacker(data, role="image"), role="image")
+        _read_header(Unpacker(data, role="image"), role="image")
     except FileUnreadableError:
         return False
     return True
 
 
-class _Unpacker:
-    """Reads the file front to back, unpacked, and turns every gzip failure into one error."""
-
-    def __init__(self, data: bytes, *, role: str) -> None:
-        self._role = role
-        raw = io.BytesIO(data)
-        self._is_gzip = data[:2] == _GZIP_MAGIC
-        self._stream = gzip.GzipFile(fileobj=raw) if self._is_gzip else raw
-        self._seen = b""
-
-    def peek(self, num_bytes: int) -> bytes:
-        """Return the first `num_bytes` bytes, or fewer where the file ends before."""
-        missing = num_bytes - len(self._seen)
-        if missing > 0:
-            self._seen += self._read(missing)
-        return self._seen[:num_bytes]
-
-    def finish(self, num_bytes: int) -> bytes:
-        """Return exactly the first `num_bytes` bytes; a gzip checksum is verified with them."""
-        found = self._seen + self._read(max(0, num_bytes - len(self._seen)))
-        self._read(1)  # at the end of a gzip stream this checks its checksum
-        if len(found) < num_bytes:
-            raise FileUnreadableError(
-                f"The {self._role} file is cut short: {len(found)} of {num_bytes} bytes.",
-                remedy=_SEND_AGAIN,
-            )
-        return found[:num_bytes]
-
-    def _read(self, num_bytes: int) -> bytes:
-        try:
-            return self._stream.read(num_bytes)
-        except EOFError:
-            raise FileUnreadableError(
-                f"The {self._role} file is a gzip that is cut short.", remedy=_SEND_AGAIN
-            ) from None
-        except (zlib.error, gzip.BadGzipFile):
-            raise FileUnreadableError(
-                f"The {self._role} file is a damaged gzip.", remedy=_SEND_AGAIN
-            ) from None
-
-
-def _read_header(stream: _Unpacker, *, role: str) -> nib.Nifti1Header:
+def _read_header(stream: Unpacker, *, role: str) -> nib.Nifti1Header:
     start = stream.peek(4)
     size = int.from_bytes(start, "little")
     if size not in _HEADER_BYTES:
@@ -214,7 +170,7 @@ def _series_shape(header: nib.Nifti1Header, *, role: str) -> tuple[tuple[int, in
 def _volumes(data: bytes, *, role: str, series: bool) -> Iterator[Volume]:
     if not data:
         raise FileMissingError(f"The {role} file holds no bytes.", remedy=_SEND_AGAIN)
-    stream = _Unpacker(data, role=role)
+    stream = Unpacker(data, role=role)
     header = _read_header(stream, role=role)
     if series:
         sides, number = _series_shape(header, role=role)
@@ -240,19 +196,20 @@ def _num_bytes(
             f"The {role} file holds {dtype} voxels; real numbers of up to 64 bits are needed.",
             remedy="Save the magnitude image as integers or floats.",
         )
-    offset = int(header.get_data_offset())
-    if not 0 <= offset <= MAX_OFFSET_BYTES:
+    offset = float(header["vox_offset"])
+    if not 0 <= offset <= MAX_OFFSET_BYTES:  # true for NaN too
         raise FileUnreadableError(
-            f"The {role} header puts the voxels at byte {offset}.", remedy=_SEND_NIFTI
+            f"The {role} header puts the voxels at byte {offset:.9g}.", remedy=_SEND_NIFTI
         )
     num_voxels = sides[0] * sides[1] * sides[2] * number
-    return offset + num_voxels * int(dtype.itemsize)
+    return int(offset) + num_voxels * int(dtype.itemsize)
 
 
 def _to_image(raw: bytes, header_kind: type, *, role: str) -> nib.Nifti1Image:
     kind = nib.Nifti2Image if header_kind is nib.Nifti2Header else nib.Nifti1Image
     try:
-        return kind.from_bytes(raw)
+        with np.errstate(all="ignore"):  # of an affine that is judged next
+            return kind.from_bytes(raw)
     except (HeaderDataError, ImageFileError, ValueError) as error:
         raise _bad_header(role, error) from None
 
@@ -276,7 +233,8 @@ def _orientation(header: nib.Nifti1Header, sides: tuple[int, int, int], *, role:
     if not (has_sform and has_qform):
         return "sform" if has_sform else "qform" if has_qform else "assumed"
     try:
-        sform, qform = header.get_sform(), header.get_qform()
+        with np.errstate(all="ignore"):
+            sform, qform = header.get_sform(), header.get_qform()
     except (HeaderDataError, ValueError):  # a quaternion that is none
         return "disputed"
     if not np.isfinite(qform).all():
