@@ -75,7 +75,7 @@ def preprocess(
         preprocess_cohort(
             table,
             store,
-            settings=settings.preprocessing,
+            settings=settings,
             num_workers=num_workers,
             on_progress=lambda now: update(
                 now.num_done + now.num_refused, now.num_total, f"{now.num_refused} refused"

@@ -1,23 +1,36 @@
-"""`pirta preprocess`: a cohort's volumes onto the encoder's grid, with Ray Data."""
+"""`pirta preprocess`: an archive's studies onto the encoder's grid, with Ray Data."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pirta_cli.options import SettingsOption, WorkersOption
 
+if TYPE_CHECKING:  # Ray takes seconds to import
+    from pirta.pipelines.preprocess import Progress
+
 
 def preprocess(
-    cohort: Annotated[str, typer.Argument(help="cohort.parquet, local or any fsspec path.")],
-    out: Annotated[str, typer.Argument(help="Folder of the prepared store; resumed if begun.")],
+    manifest: Annotated[
+        str,
+        typer.Argument(
+            help="Parquet or CSV with case_id and study_uri (or dwi_uri and adc_uri), or a folder "
+            "to scan for studies; local or any fsspec path."
+        ),
+    ],
+    out: Annotated[
+        str,
+        typer.Argument(help="Folder of the prepared store, any fsspec path; resumed if begun."),
+    ],
     settings: SettingsOption = None,
     num_workers: WorkersOption = 2,
 ) -> None:
-    """Strip, resample, correct and normalise every study of a cohort.
+    """Strip, resample, correct, normalise and judge every study of an archive.
 
-    A study that cannot be used goes to OUT/dead_letter.parquet with its code and reason.
+    A study that cannot be used goes to OUT/dead_letter.parquet with its code, its reason and the
+    quality gates. A run that was stopped goes on where it stopped.
     """
     from rich.console import Console
 
@@ -28,12 +41,12 @@ def preprocess(
     console = Console(stderr=True)
     with job_progress(console, "preprocess") as update:
         summary = preprocess_cohort(
-            cohort,
+            manifest,
             out,
-            settings=load_settings(settings).preprocessing,
+            settings=load_settings(settings),
             num_workers=num_workers,
             on_progress=lambda now: update(
-                now.num_done + now.num_refused, now.num_total, f"{now.num_refused} refused"
+                now.num_done + now.num_refused, now.num_total, progress_note(now)
             ),
         )
     console.print(
@@ -41,3 +54,20 @@ def preprocess(
         highlight=False,
     )
     typer.echo(out)
+
+
+def progress_note(now: Progress) -> str:
+    """Return the rate, the time that remains, and how many were refused."""
+    parts = []
+    if now.remaining_s is not None:
+        parts.append(f"{now.rate_per_s * 60:.3g} studies/min")
+        parts.append(f"{_duration(now.remaining_s)} left")
+    return " · ".join([*parts, f"{now.num_refused} refused"])
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -26,6 +26,7 @@ _ORIGIN = {
     "scanner": pa.string(), "split": pa.string(), "position": pa.int64(),
     "fingerprint": pa.string(), "work_key": pa.string(), "run_id": pa.string(),
     "shard": pa.string(), "attempt": pa.int32(), "seconds": pa.float64(),
+    "cpu_seconds": pa.float64(),
     "pirta_version": pa.string(), "commit": pa.string(),
 }  # fmt: skip
 _FACTS = {

@@ -218,7 +218,8 @@ def gather(root: str, positions: Mapping[str, int], run_id: str) -> tuple[int, i
 
 def _rows_by_shard(root: str) -> Iterator[tuple[Shard, list[Row]]]:
     for shard in shards_of(root):
-        yield shard, shard.closed_rows()
+        # The last workers of a session whose driver was killed may have committed since.
+        yield shard, shard.close() if shard.is_open() else shard.closed_rows()
 
 
 def _drop_the_rest(root: str, kept: Mapping[str, set[str]]) -> None:

@@ -6,8 +6,9 @@ StudyInstanceUID are the series of one study: then the folder above them is the 
 folders and files, and BIDS `derivatives`, are passed over.
 
 A folder's name may hold a patient's, so case and patient are named by (keyed) hashes of the
-path below the scanned folder: the case by all of it, the patient by its first part. What leads
-back from a pseudonym to a path is the links table, the one file with such names in it.
+path below the scanned folder: the case by all of it, the patient by its first part, or by the
+DICOM PatientID once a study has been read. What leads back from a pseudonym to a path is the
+links table, the one file with such names in it.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ import hashlib
 import hmac
 import io
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pydicom
-from pydicom.errors import InvalidDicomError
 
 from pirta.cohort.store_files import open_filesystem, whole_file
 from pirta.errors import ManifestError
 from pirta.imaging.dicom.detect import is_dicom
+from pirta.imaging.dicom.parse import PARSE_ERRORS
 
 _IMAGE_SUFFIXES = (".nii", ".nii.gz", ".mha")
 _ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -77,6 +78,16 @@ def pseudonym(kind: str, text: str, key: str) -> str:
     return f"{kind}-{digest[:16]}"
 
 
+def patient_pseudonym(files: Iterable[bytes], key: str) -> str | None:
+    """Return the pseudonym of the PatientID that the first DICOM file with one tells."""
+    for data in files:
+        if is_dicom(data):
+            patient_id = _value(data[:_HEADER_BYTES], "PatientID")
+            if patient_id:
+                return pseudonym("patient", patient_id, key)
+    return None
+
+
 def _row(path: str, key: str) -> dict[str, str]:
     return {
         "case_id": pseudonym("scan", path, key),
@@ -122,18 +133,20 @@ def _holds_images(filesystem: Any, here: str, files: list[str]) -> bool:
 
 
 def _study_uid(filesystem: Any, here: str, files: list[str]) -> str | None:
-    for head in _dicom_heads(filesystem, here, files):
-        try:
-            header = pydicom.dcmread(
-                io.BytesIO(head), stop_before_pixels=True, force=True,
-                specific_tags=["StudyInstanceUID"],
-            )  # fmt: skip
-            uid = header.get("StudyInstanceUID")
-        except (InvalidDicomError, EOFError, ValueError, OSError, AttributeError):
-            continue  # cut short: the next file of the folder may tell
-        if uid:
-            return str(uid)
-    return None
+    heads = _dicom_heads(filesystem, here, files)
+    return next(filter(None, (_value(head, "StudyInstanceUID") for head in heads)), None)
+
+
+def _value(head: bytes, keyword: str) -> str | None:
+    """Return one value of a DICOM header, None where it is not there or cut off."""
+    try:
+        header = pydicom.dcmread(
+            io.BytesIO(head), stop_before_pixels=True, force=True, specific_tags=[keyword]
+        )
+        value = header.get(keyword)
+    except PARSE_ERRORS:
+        return None
+    return str(value).strip() or None if value is not None else None
 
 
 def _dicom_heads(filesystem: Any, here: str, files: list[str]) -> Iterator[bytes]:

@@ -36,7 +36,7 @@ from pirta.pipelines.preprocess_worker import StripperMaker, StudyPreparer, Work
 from pirta.pipelines.study_source import StudySource, open_source
 from pirta.settings import PreprocessingSettings, Settings
 
-_MIN_STUDIES_A_WORKER = 32  # in one execution, so that many workers do not wait at its end
+_MIN_STUDIES_A_WORKER = 4  # in one execution, so that many workers do not wait at its end
 _IN_FLIGHT = 2  # the next study waits at the worker
 
 
@@ -89,7 +89,7 @@ def preprocess_cohort(
     run = begin_run(out, chosen)
     book = _Book(positions, run, on_progress)
     if book.num_waiting:
-        work = Work(source.base, chosen, run.origin, stripper)
+        work = Work(source.base, chosen, run.origin, stripper, source.key)
         with ray_running(cpus_for(num_workers)), quiet_ray_data():
             for shard, items in _shards(source, keys, book, run, num_workers):
                 for row in _prepare_shard(shard, items, work, num_workers):

@@ -32,6 +32,7 @@ from pirta.imaging.collect import collect_files
 from pirta.imaging.nifti import read_file
 from pirta.imaging.prepare import PreparedCaseVolumes, fingerprint, prepare_case
 from pirta.imaging.strip import Stripper, make_stripper
+from pirta.pipelines.archive_scan import patient_pseudonym
 from pirta.settings import PreprocessingSettings, Settings
 
 TIMEOUT_EXIT_CODE = 70
@@ -50,12 +51,14 @@ class Work:
         manifest: where relative URIs start.
         origin: run_id, pirta_version and commit, for each row.
         make_stripper: called once a worker.
+        patient_key: of the patients' pseudonyms where a folder is scanned; None: as they stand.
     """
 
     manifest: str
     settings: Settings
     origin: dict[str, str]
     make_stripper: StripperMaker = field(default=make_stripper)
+    patient_key: str | None = None
 
 
 class StudyPreparer:
@@ -82,13 +85,14 @@ class StudyPreparer:
             return row  # a worker died between the commit and its return
         note = f"{os.getpid()}@{platform.node()}"
         attempt = self._store(lambda: self._shard.begin_attempt(case.case_id, note))
-        started = time.monotonic()
+        started, cpu_before = time.monotonic(), time.process_time()
 
         def finish(outcome: Row) -> Row:
             row: Row = {
                 **case_columns(shown), "code": None, "fingerprint": self._fingerprint,
                 "work_key": item["work_key"], "shard": self._shard.name, "attempt": attempt,
-                "seconds": round(time.monotonic() - started, 3), **self._work.origin, **outcome,
+                "seconds": round(time.monotonic() - started, 3),
+                "cpu_seconds": round(time.process_time() - cpu_before, 3), **self._work.origin, **outcome,
             }  # fmt: skip
             self._store(lambda: self._shard.commit_row(row))
             return row
@@ -97,25 +101,35 @@ class StudyPreparer:
             return finish(_refusal(_lost(attempt - 1)))
         limit_s = self._work.settings.archive.study_timeout_s
         with _time_limit(limit_s, lambda: finish(_refusal(_too_long(limit_s)))):
-            found = self._prepare(case)
+            found, patient_id = self._prepare(case)
         if not isinstance(found, PreparedCaseVolumes):
             return finish(found)
+        if patient_id is not None:
+            shown = shown.model_copy(update={"patient_id": patient_id})
         return finish(to_row(self._store(lambda: self._write(shown, found))))
 
-    def _prepare(self, case: CaseRecord) -> PreparedCaseVolumes | Row:
-        """Return the prepared volumes, or the refusal; never raises for a study."""
+    def _prepare(self, case: CaseRecord) -> tuple[PreparedCaseVolumes | Row, str | None]:
+        """Return the prepared volumes, or the refusal; never raises for a study.
+
+        Beside it stands the patient's pseudonym where the images of a scanned study tell one.
+        """
+        settings = self._work.settings
         try:
-            return prepare_case(
-                self._images(case),
+            images = self._images(case)
+            found = prepare_case(
+                images,
                 mask=self._read(case.mask_uri, "mask"),
                 territory=self._read(case.territory_uri, "territory"),
-                settings=self._work.settings.preprocessing,
+                settings=settings.preprocessing,
+                quality=settings.quality_for(case.site),
                 stripper=self._stripper,
             )
+            key = self._work.patient_key
+            return found, None if key is None else patient_pseudonym(images.files.values(), key)
         except PirtaError as error:
-            return _refusal(error)
+            return _refusal(error), None
         except Exception as error:  # noqa: BLE001 - the per-item boundary, kept as a dead letter
-            return {"code": PirtaError.code, "reason": _where(error), "gates_json": "[]"}
+            return {"code": PirtaError.code, "reason": _where(error), "gates_json": "[]"}, None
 
     def _images(self, case: CaseRecord) -> StudyImages:
         if case.study_uri is not None:

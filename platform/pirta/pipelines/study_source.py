@@ -26,16 +26,17 @@ class StudySource:
     Attributes:
         table: Parquet or CSV.
         base: where relative URIs start.
-        is_scan: the table's URIs are kept out of the store's tables.
+        key: of the pseudonyms, where the table is a folder's scan: then its URIs are kept out of
+            the store's tables. None for a table that was handed over.
     """
 
     table: str
     base: str
-    is_scan: bool
+    key: str | None
 
     def __iter__(self) -> Iterator[tuple[CaseRecord, CaseRecord]]:
         for case in read_manifest(self.table):
-            yield case, _pseudonymous(case) if self.is_scan else case
+            yield case, _pseudonymous(case) if self.key is not None else case
 
 
 def open_source(path: str, out: str, settings: ArchiveSettings) -> StudySource:
@@ -47,10 +48,11 @@ def open_source(path: str, out: str, settings: ArchiveSettings) -> StudySource:
     """
     filesystem, inside = open_filesystem(path)
     if not filesystem.isdir(inside):
-        return StudySource(path, path, is_scan=False)
+        return StudySource(path, path, key=None)
     table = join(out, LINKS)
-    scan_to_table(path, table, key=settings.pseudonym_key.get_secret_value())
-    return StudySource(table, f"{path.rstrip('/')}/", is_scan=True)
+    key = settings.pseudonym_key.get_secret_value()
+    scan_to_table(path, table, key=key)
+    return StudySource(table, f"{path.rstrip('/')}/", key=key)
 
 
 def _pseudonymous(case: CaseRecord) -> CaseRecord:
