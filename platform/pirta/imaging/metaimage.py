@@ -36,7 +36,8 @@ _TYPES = {
     "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }
-_LINE = re.compile(rb"([A-Za-z]{1,64}) *= *([^\r\n]{0,4096}?) *\r?\n")
+MAX_LINE_BYTES = 4096
+_LINE = re.compile(rb"([A-Za-z]{1,64}) *=([^\r\n]*)\r?\n?")
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class _Header:
 
 def is_metaimage(data: bytes) -> bool:
     """Say whether these bytes begin like a MetaImage header."""
-    match = _LINE.match(data[:512])
+    match = _LINE.fullmatch(_line(data, 0))
     return match is not None and match[1] in (b"ObjectType", b"NDims", b"Comment")
 
 
@@ -113,18 +114,25 @@ def _read_header(data: bytes, *, role: str) -> _Header:
     fields: dict[str, str] = {}
     place = 0
     while place < MAX_HEADER_BYTES:
-        match = _LINE.match(data, place)
+        line = _line(data, place)
+        match = _LINE.fullmatch(line)
         if match is None:
             break
-        place = match.end()
+        place += len(line)
         name = match[1].decode("ascii")
-        fields[name] = match[2].decode("latin-1")
+        fields[name] = match[2].decode("latin-1").strip()
         if name == "ElementDataFile":
             return _Header(fields, place, role)
     raise FileUnreadableError(
         f"The {role} MetaImage header has no end (line {len(fields) + 1} cannot be read).",
         remedy=_SEND,
     )
+
+
+def _line(data: bytes, place: int) -> bytes:
+    """Return the line that begins at a place, its end with it; none where it has no end."""
+    end = data.find(b"\n", place, place + MAX_LINE_BYTES)
+    return data[place : end + 1]
 
 
 def _shape(header: _Header) -> tuple[int, int, int]:
@@ -148,8 +156,7 @@ def _dtype(header: _Header) -> np.dtype[np.generic]:
     if name not in _TYPES or channels != [1.0]:
         raise FileUnreadableError(
             f"The {header.role} MetaImage holds {channels[0]:g} values a voxel of "
-            f"{name if name.startswith('MET_') and len(name) < 25 else 'an unknown type'}; "
-            "one real number is needed.",
+            f"{name if name in _TYPES else 'another type'}; one real number is needed.",
             remedy="Save the magnitude image as integers or floats.",
         )
     big = header.text("BinaryDataByteOrderMSB", "ElementByteOrderMSB", default="False")
@@ -184,11 +191,16 @@ def _voxel_bytes(rest: bytes, header: _Header, num_bytes: int) -> bytes:
         unpacker = zlib.decompressobj()
         try:
             found = unpacker.decompress(rest, num_bytes)
-            unpacker.decompress(unpacker.unconsumed_tail, 1)  # the checksum comes with the end
+            more = unpacker.decompress(unpacker.unconsumed_tail, 1)
         except zlib.error:
             raise FileUnreadableError(
                 f"The {header.role} MetaImage is damaged where it is packed.", remedy=_SEND_AGAIN
             ) from None
+        if more or (len(found) == num_bytes and not unpacker.eof):  # its checksum is at its end
+            raise FileUnreadableError(
+                f"The {header.role} MetaImage is packed with more or less than its voxels.",
+                remedy=_SEND_AGAIN,
+            )
     if len(found) < num_bytes:
         raise FileUnreadableError(
             f"The {header.role} file is cut short: {len(found)} of {num_bytes} bytes.",
