@@ -15,6 +15,7 @@ import fsspec
 
 from pirta.errors import FileMissingError, FileUnreadableError
 from pirta.imaging.archive import check_num_bytes, check_num_files, is_archive, is_hidden, unpack
+from pirta.imaging.storage_errors import storage_errors
 
 _CHECK_PATH = "Check the path that was given."
 
@@ -41,7 +42,7 @@ def collect_files(uri: str) -> dict[str, bytes]:
         return _collect(system, path)
     except FileNotFoundError:
         raise FileMissingError("The study's path does not exist.", remedy=_CHECK_PATH) from None
-    except OSError as error:
+    except storage_errors() as error:
         raise FileUnreadableError(
             f"The study's files cannot be read ({type(error).__name__}).",
             remedy="Check permissions and, for a bucket, the address and credentials.",
@@ -57,7 +58,8 @@ def _collect(system: Any, path: str) -> dict[str, bytes]:
     sizes = {
         str(name): int(one["size"] or 0)
         for name, one in system.find(path, detail=True).items()
-        if not is_hidden(_relative(str(name), path))
+        # A bucket may keep empty objects that stand for folders: their names end in a slash.
+        if not str(name).endswith("/") and not is_hidden(_relative(str(name), path))
     }
     check_num_files(len(sizes), where="folder")
     check_num_bytes(sum(sizes.values()), where="folder")

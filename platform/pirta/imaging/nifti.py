@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from pirta.errors import FileMissingError, FileUnreadableError, GeometryError
 from pirta.imaging.unpacker import Unpacker
+from pirta.imaging.storage_errors import storage_errors
 from pirta.imaging.volume import Volume
 from pirta.imaging.volume_checks import check_affine, check_numbers, check_shape, to_ras
 
@@ -64,10 +65,11 @@ def read_file(path: Path | str, *, role: str) -> bytes:
         raise FileMissingError(
             f"The {role} file does not exist.", remedy="Check the path that was given."
         ) from None
-    except (IsADirectoryError, PermissionError) as error:
-        what = "is a folder" if isinstance(error, IsADirectoryError) else "may not be read"
+    except storage_errors() as error:
+        what = "is a folder" if isinstance(error, IsADirectoryError) else "cannot be read"
         raise FileUnreadableError(
-            f"The {role} path {what}.", remedy="Name one readable NIfTI file."
+            f"The {role} path {what} ({type(error).__name__}).",
+            remedy="Name one readable file; for a bucket, check its address and credentials.",
         ) from None
     return data
 

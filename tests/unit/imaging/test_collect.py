@@ -8,6 +8,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from botocore.exceptions import NoCredentialsError
 
 from pirta.errors import ArchiveError, FileMissingError, FileUnreadableError
 from pirta.imaging import archive
@@ -60,6 +61,46 @@ def test_nothing_there_is_missing_and_its_name_is_not_repeated(folder: str, tmp_
 def test_an_unknown_storage_is_told() -> None:
     with pytest.raises(FileUnreadableError, match="storage cannot be used"):
         collect_files("pacs9://somewhere/study")
+
+
+class _Broken:
+    """A storage that fails in a way of its own."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def info(self, path: str) -> dict[str, object]:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    "error", [NoCredentialsError(), ConnectionResetError("Doe"), PermissionError("Doe")]
+)
+def test_a_storage_that_does_not_answer_is_told_by_the_kind_of_its_error(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fsspec.core, "url_to_fs", lambda uri: (_Broken(error), uri))
+    with pytest.raises(FileUnreadableError, match=type(error).__name__) as caught:
+        collect_files("s3://bucket/study")
+    assert "Doe" not in str(caught.value)
+
+
+class _WithMarkers:
+    """A bucket with an empty object that stands for a folder."""
+
+    def info(self, path: str) -> dict[str, object]:
+        return {"type": "directory", "size": 0}
+
+    def find(self, path: str, *, detail: bool) -> dict[str, dict[str, int]]:
+        return {"b/s/": {"size": 0}, "b/s/sub/": {"size": 0}, "b/s/sub/1": {"size": 3}}
+
+    def cat(self, names: list[str]) -> dict[str, bytes]:
+        return dict.fromkeys(names, b"one")
+
+
+def test_empty_objects_that_stand_for_folders_are_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fsspec.core, "url_to_fs", lambda uri: (_WithMarkers(), "b/s"))
+    assert collect_files("s3://b/s") == {"sub/1": b"one"}
 
 
 def test_a_folder_above_the_limits_is_refused_before_it_is_fetched(
