@@ -45,7 +45,7 @@ def classic_slices(dataset: Dataset, *, role: str) -> list[Slice]:
         image_type=words,
         diffusion=None,
         complex_component=text_of(dataset.get("ComplexImageComponent")).upper(),
-        has_b_value=b_value is not None,
+        b_value=b_value,
     )
     if kind == "other":
         return []

@@ -80,7 +80,7 @@ def _slice_of(dataset: Dataset, groups: _Groups, number: int, *, role: str) -> S
         image_type=[words] if isinstance(words, str) else [str(word) for word in words],
         diffusion=diffusion,
         complex_component=text_of(component).upper(),
-        has_b_value=b_value is not None,
+        b_value=b_value,
     )
     if kind == "other":
         return None

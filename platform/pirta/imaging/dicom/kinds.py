@@ -56,6 +56,7 @@ _NEVER_SAID = re.compile(
     r"(?i)\be-?adc|exponential|\bexp\b|fractional|\bfa\b|anisotropy|colou?r|phase|localizer"
     r"|\bscout|tensor|\bcdwi\b|synthetic|calculated"
 )
+_DIFFUSION_SAID = re.compile(r"(?i)dwi|diff|dti|trace|adc|\bb ?= ?\d|\bb0")
 _EXPONENTIAL_SAID = re.compile(r"(?i)\be-?adc|exponential|\bexp\b")
 _ADC_SAID = re.compile(r"(?i)(?:^|[^a-z])adc(?:[^a-z]|$)|apparent diffusion coeff")
 _TRACE_SAID = re.compile(r"(?i)trace|isotropic|(?:^|[^a-z])iso(?:[^a-z]|$)")
@@ -67,7 +68,7 @@ def kind_of(
     image_type: Iterable[str],
     diffusion: Dataset | None,
     complex_component: str,
-    has_b_value: bool,
+    b_value: float | None,
 ) -> Kind:
     """Return what an image is.
 
@@ -75,7 +76,8 @@ def kind_of(
         image_type: ImageType, or the frame's FrameType.
         diffusion: the frame's MR Diffusion item.
         complex_component: MAGNITUDE, PHASE, …, or empty where the header is silent.
-        has_b_value: whether a b value was found.
+        b_value: as the header has it. Philips and GE write 0 into every MR image: a 0 alone makes
+            no diffusion image, see `_says_diffusion`.
     """
     words = [part for value in image_type for part in re.split(r"[_\s]+", value.upper()) if part]
     meaning = set(words[2:])
@@ -86,7 +88,7 @@ def kind_of(
         return "other"
     if "ADC" in meaning:
         return "other" if _EXPONENTIAL_SAID.search(said) else "adc"
-    if meaning & _TRACE or (has_b_value and _is_isotropic(dataset, diffusion)):
+    if meaning & _TRACE or (b_value and _is_isotropic(dataset, diffusion)):
         return "trace"
     is_derived = words[:1] == ["DERIVED"]
     if is_derived and _NEVER_SAID.search(said):
@@ -95,13 +97,29 @@ def kind_of(
         return "adc"
     if is_derived and _TRACE_SAID.search(said):
         return "trace"
-    return "raw" if has_b_value else "other"
+    if b_value is None or (b_value == 0 and not _says_diffusion(dataset, meaning, said)):
+        return "other"
+    return "raw"
 
 
 def _is_grey(dataset: Dataset) -> bool:
     samples = dataset.get("SamplesPerPixel")
     photometric = text_of(dataset.get("PhotometricInterpretation")).upper()
     return samples in (None, 1) and photometric in ("", "MONOCHROME1", "MONOCHROME2")
+
+
+def _says_diffusion(dataset: Dataset, meaning: set[str], said: str) -> bool:
+    """Return whether an image with b 0 comes from a diffusion sequence (all of them are EPI)."""
+    sequence = text_of(dataset.get("ScanningSequence")).upper()
+    technique = text_of(private_value(dataset, 0x2001, PHILIPS, 0x20)).upper()
+    contrast = text_of(dataset.get("AcquisitionContrast")).upper()
+    return (
+        "DIFFUSION" in meaning
+        or contrast == "DIFFUSION"
+        or "EP" in re.findall("[A-Z]+", sequence)
+        or technique.startswith("DWI")
+        or _DIFFUSION_SAID.search(said) is not None
+    )
 
 
 def _is_isotropic(dataset: Dataset, diffusion: Dataset | None) -> bool:

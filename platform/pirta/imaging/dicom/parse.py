@@ -18,6 +18,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import BaseTag, Tag
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from pirta.errors import FileUnreadableError
 from pirta.imaging.dicom.detect import has_preamble
@@ -63,6 +64,8 @@ _KEYWORDS = (
     "ContentDate",
     "ContentTime",
     "ComplexImageComponent",
+    "ScanningSequence",
+    "AcquisitionContrast",
     "SliceThickness",
     "SpacingBetweenSlices",
     "DiffusionBValue",
@@ -104,7 +107,7 @@ _PRIVATE_ELEMENTS = {
     0x0029: (0x10,),  # Siemens: CSA image header
     0x0043: (0x30, 0x39),  # GE: kind of image, b value
     0x0065: (0x09, 0x37),  # UIH: b value, direction
-    0x2001: (0x03, 0x04, 0x18, 0x60),  # Philips: b value, direction, slices, stacks
+    0x2001: (0x03, 0x04, 0x18, 0x20, 0x60),  # Philips: b, direction, slices, technique, stacks
 }
 _PRIVATE_BLOCKS = range(0x10, 0x14)
 
@@ -125,9 +128,12 @@ def parse(data: bytes, *, role: str) -> Dataset:
             remedy="Export the series uncompressed (Explicit VR Little Endian).",
         )
     with reading(role):
-        return pydicom.dcmread(
+        dataset = pydicom.dcmread(
             io.BytesIO(data), specific_tags=_tags(), force=not has_preamble(data)
         )
+        if "TransferSyntaxUID" not in dataset.file_meta:
+            dataset.file_meta.TransferSyntaxUID = _found_syntax(dataset)
+        return dataset
 
 
 @contextmanager
@@ -146,10 +152,24 @@ def reading(role: str) -> Iterator[None]:
         ) from None
 
 
-def is_image(dataset: Dataset) -> bool:
-    """Return whether this is an MR image: not a presentation state, report or private object."""
-    name = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID", "")
+def is_image(dataset: Dataset, *, role: str) -> bool:
+    """Return whether this is an MR image: not a presentation state, report or private object.
+
+    Raises:
+        FileUnreadableError: the file does not say what it is.
+    """
+    name = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")
+    if not name:
+        raise FileUnreadableError(f"{role} does not say what it holds.", remedy=SEND_AGAIN)
     return str(name) in IMAGE_CLASSES
+
+
+def _found_syntax(dataset: Dataset) -> UID:
+    """Return the transfer syntax that a file without a meta header turned out to have."""
+    implicit, little = dataset.original_encoding
+    if not little:
+        return ExplicitVRBigEndian
+    return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
 
 
 @cache

@@ -102,13 +102,7 @@ def _check_claims(dataset: Dataset, *, role: str) -> None:
 
 
 def _syntax(dataset: Dataset) -> UID:
-    found = dataset.file_meta.get("TransferSyntaxUID")
-    if found is not None:
-        return UID(str(found))
-    implicit, little = dataset.original_encoding
-    if not little:
-        return UID("1.2.840.10008.1.2.2")
-    return UID("1.2.840.10008.1.2" if implicit else "1.2.840.10008.1.2.1")
+    return UID(str(dataset.file_meta.TransferSyntaxUID))
 
 
 def _name(syntax: UID) -> str:

@@ -34,7 +34,7 @@ def read_slices(files: Mapping[str, bytes]) -> tuple[list[Slice], dict[str, str]
         role = f"DICOM file {number} of {len(found)}"
         dataset = parse(data, role=role)
         with reading(role):
-            if not is_image(dataset):
+            if not is_image(dataset, role=role):
                 continue
             if _is_copy(dataset, seen, role=role):
                 num_copies += 1

@@ -99,9 +99,26 @@ def test_kinds_are_told_by_image_type_and_description(
         image_type=image_type.split(),
         diffusion=None,
         complex_component="",
-        has_b_value=True,
+        b_value=1000.0,
     )
     assert found == kind
+
+
+def test_a_b_value_of_0_makes_no_diffusion_image_of_an_anatomical_one() -> None:
+    header = private(0x2001, "Philips Imaging DD 001", 0x20, "LO", "T2TSE")
+    kinds = []
+    for technique in ("T2TSE", "DwiSE"):
+        header[0x2001, 0x1020].value = technique
+        kinds.append(
+            kind_of(
+                header,
+                image_type=["ORIGINAL", "PRIMARY", "M_SE", "M", "SE"],
+                diffusion=None,
+                complex_component="",
+                b_value=0.0,
+            )
+        )
+    assert kinds == ["other", "raw"]
 
 
 def test_what_has_no_b_value_and_no_name_is_no_diffusion_image() -> None:
@@ -110,7 +127,7 @@ def test_what_has_no_b_value_and_no_name_is_no_diffusion_image() -> None:
         image_type=["ORIGINAL", "PRIMARY", "M"],
         diffusion=None,
         complex_component="",
-        has_b_value=False,
+        b_value=None,
     )
     assert found == "other"
 
@@ -122,7 +139,7 @@ def test_a_philips_isotropic_image_is_a_trace() -> None:
         image_type=["ORIGINAL", "PRIMARY", "M_SE", "M", "SE"],
         diffusion=None,
         complex_component="",
-        has_b_value=True,
+        b_value=1000.0,
     )
     assert found == "trace"
 

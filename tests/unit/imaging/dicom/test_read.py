@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import random
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from pirta.imaging.dicom.read import read_dicom_pair
 from pirta.imaging.volume import Volume
@@ -72,6 +76,22 @@ def test_enhanced_frames_in_any_order_and_orientation_read_back_to_the_phantom(
     assert pair.b0 is not None
     assert same(pair.b0, b0.volume)
     assert pair.slice_thickness_mm == 3.5
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+def test_files_without_preamble_and_meta_header_are_read(
+    dicom: SimpleNamespace, syntax: str
+) -> None:
+    trace, adc = dicom.trace(), dicom.adc_map()
+    files = {}
+    for one in (*dicom.classic_datasets(trace), *dicom.classic_datasets(adc)):
+        stream = io.BytesIO()
+        bare = Dataset({element.tag: element for element in one})
+        bare.save_as(stream, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=True)
+        files[str(len(files))] = stream.getvalue()
+    pair = read_dicom_pair(files)
+    assert same(pair.dwi, trace.volume)
+    assert same(pair.adc, adc.volume)
 
 
 def test_left_stays_left(dicom: SimpleNamespace) -> None:
