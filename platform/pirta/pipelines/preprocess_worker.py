@@ -92,7 +92,8 @@ class StudyPreparer:
                 **case_columns(shown), "code": None, "fingerprint": self._fingerprint,
                 "work_key": item["work_key"], "shard": self._shard.name, "attempt": attempt,
                 "seconds": round(time.monotonic() - started, 3),
-                "cpu_seconds": round(time.process_time() - cpu_before, 3), **self._work.origin, **outcome,
+                "cpu_seconds": round(time.process_time() - cpu_before, 3),
+                **self._work.origin, **outcome,
             }  # fmt: skip
             self._store(lambda: self._shard.commit_row(row))
             return row
