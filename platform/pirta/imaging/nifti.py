@@ -23,8 +23,8 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from pirta.errors import FileMissingError, FileUnreadableError, GeometryError
-from pirta.imaging.unpacker import Unpacker
 from pirta.imaging.storage_errors import storage_errors
+from pirta.imaging.unpacker import Unpacker
 from pirta.imaging.volume import Volume
 from pirta.imaging.volume_checks import check_affine, check_numbers, check_shape, to_ras
 

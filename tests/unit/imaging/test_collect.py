@@ -69,7 +69,7 @@ class _Broken:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def info(self, path: str) -> dict[str, object]:
+    def info(self, _path: str) -> dict[str, object]:
         raise self._error
 
 
@@ -88,10 +88,11 @@ def test_a_storage_that_does_not_answer_is_told_by_the_kind_of_its_error(
 class _WithMarkers:
     """A bucket with an empty object that stands for a folder."""
 
-    def info(self, path: str) -> dict[str, object]:
+    def info(self, _path: str) -> dict[str, object]:
         return {"type": "directory", "size": 0}
 
-    def find(self, path: str, *, detail: bool) -> dict[str, dict[str, int]]:
+    def find(self, _path: str, *, detail: bool) -> dict[str, dict[str, int]]:
+        assert detail
         return {"b/s/": {"size": 0}, "b/s/sub/": {"size": 0}, "b/s/sub/1": {"size": 3}}
 
     def cat(self, names: list[str]) -> dict[str, bytes]:
@@ -99,7 +100,7 @@ class _WithMarkers:
 
 
 def test_empty_objects_that_stand_for_folders_are_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fsspec.core, "url_to_fs", lambda uri: (_WithMarkers(), "b/s"))
+    monkeypatch.setattr(fsspec.core, "url_to_fs", lambda _uri: (_WithMarkers(), "b/s"))
     assert collect_files("s3://b/s") == {"sub/1": b"one"}
 
 
