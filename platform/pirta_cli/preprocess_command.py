@@ -26,6 +26,9 @@ def preprocess(
     ],
     settings: SettingsOption = None,
     num_workers: WorkersOption = 2,
+    site: Annotated[
+        str, typer.Option(help="Site of the studies of a scanned folder, for its quality limits.")
+    ] = "unknown",
 ) -> None:
     """Strip, resample, correct, normalise and judge every study of an archive.
 
@@ -45,6 +48,7 @@ def preprocess(
             out,
             settings=load_settings(settings),
             num_workers=num_workers,
+            scan_site=site,
             on_progress=lambda now: update(
                 now.num_done + now.num_refused, now.num_total, progress_note(now)
             ),

@@ -142,6 +142,25 @@ def test_a_csv_is_a_manifest_and_a_dead_letter_holds_code_reason_and_provenance(
     assert letter["reason"]
 
 
+def test_real_studies_come_through_as_a_folder_an_archive_and_a_dwi_with_its_b0(
+    shared_data: Path, quick_settings: Settings, tmp_path: Path
+) -> None:
+    jhu = shared_data / "jhu-ads-subject02"
+    manifest = tmp_path / "studies.csv"
+    manifest.write_text(
+        "case_id,study_uri,dwi_uri,b0_uri,b_value_s_mm2\n"
+        f"siemens,{shared_data}/dicom-siemens-xa30,,,\n"
+        f"philips,{shared_data}/dicom-philips/classic.tar.gz,,,\n"
+        f"jhu,,{jhu}/Subject02_DWI.nii.gz,{jhu}/Subject02_b0.nii.gz,1000\n"
+    )
+    memory = quick_settings.archive.model_copy(update={"worker_memory_mb": 2048})
+    out = str(tmp_path / "out")
+    summary = _run(str(manifest), out, quick_settings.model_copy(update={"archive": memory}))
+    assert (summary.num_done, summary.num_refused) == (3, 0), read_refused(out)
+    for one in read_prepared(out):
+        assert 0.6 < float(one.facts["adc_median"]) < 1.1, one.case.case_id
+
+
 def test_a_refused_study_keeps_every_gate(quick_settings: Settings, tmp_path: Path) -> None:
     write_study(tmp_path / "study", 1)
     quality = quick_settings.quality.model_copy(update={"brain_extent_refuse_mm": 500.0})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import posixpath
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,7 +66,7 @@ def whole_file(path: str) -> Iterator[BinaryIO]:
             yield file
         if draft != inside:
             filesystem.mv(draft, inside)
-    except OSError as error:
+    except failures() as error:
         if draft != inside:
             _drop(filesystem, draft)
         raise unwritable(error) from None
@@ -79,13 +80,18 @@ def read_whole(path: str) -> bytes | None:
             data: bytes = file.read()
     except FileNotFoundError:
         return None
+    except failures() as error:
+        raise _unreadable(error) from None
     return data
 
 
 def exists(path: str) -> bool:
     """Say whether a file or folder is there now; no listing is remembered."""
     filesystem, inside = open_filesystem(path)
-    return bool(filesystem.exists(inside))
+    try:
+        return bool(filesystem.exists(inside))
+    except failures() as error:
+        raise _unreadable(error) from None
 
 
 def names_in(folder: str) -> list[str]:
@@ -95,6 +101,8 @@ def names_in(folder: str) -> list[str]:
         found = filesystem.ls(inside, detail=False)
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except failures() as error:
+        raise _unreadable(error) from None
     return sorted({posixpath.basename(str(name).rstrip("/")) for name in found} - {""})
 
 
@@ -105,7 +113,7 @@ def remove(path: str) -> None:
         filesystem.rm(inside, recursive=True)
     except FileNotFoundError:
         return
-    except OSError as error:
+    except failures() as error:
         raise unwritable(error) from None
 
 
@@ -123,6 +131,19 @@ def unwritable(error: BaseException) -> StoreError:
     number = error.errno if isinstance(error, OSError) else None
     reason = _KNOWN.get(number or 0, type(error).__name__)
     return StoreError(f"The output cannot be written: {reason}.", remedy=_REMEDY)
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """Return what a storage can raise: OSError, and botocore's own kinds where S3 is in use."""
+    botocore = sys.modules.get("botocore.exceptions")
+    return (OSError,) if botocore is None else (OSError, botocore.BotoCoreError)
+
+
+def _unreadable(error: Exception) -> StoreError:
+    return StoreError(
+        f"The output cannot be read back: {type(error).__name__}.",
+        remedy="Check its address, credentials and permissions, then run the same command.",
+    )
 
 
 def _appears_whole(filesystem: Any) -> bool:

@@ -38,10 +38,10 @@ _SKIPPED_FOLDERS = frozenset({"derivatives"})
 _MAX_LOOKS = 5  # files opened in a folder to find a DICOM one
 _HEADER_BYTES = 65_536
 _BATCH_ROWS = 1024
-_SCHEMA = pa.schema({name: pa.string() for name in ("case_id", "patient_id", "study_uri")})
+_SCHEMA = pa.schema({name: pa.string() for name in ("case_id", "patient_id", "site", "study_uri")})
 
 
-def scan_to_table(root: str, table: str, *, key: str) -> int:
+def scan_to_table(root: str, table: str, *, key: str, site: str = "unknown") -> int:
     """Write the studies below `root` as a manifest, and return how many there are.
 
     Raises:
@@ -59,7 +59,7 @@ def scan_to_table(root: str, table: str, *, key: str) -> int:
     with whole_file(table) as file, pq.ParquetWriter(file, _SCHEMA) as writer:
         paths: list[str] = [first]
         while paths:
-            rows = [_row(path, key) for path in paths]
+            rows = [_row(path, key, site) for path in paths]
             writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
             count += len(rows)
             paths = list(islice(found, _BATCH_ROWS))
@@ -88,10 +88,11 @@ def patient_pseudonym(files: Iterable[bytes], key: str) -> str | None:
     return None
 
 
-def _row(path: str, key: str) -> dict[str, str]:
+def _row(path: str, key: str, site: str) -> dict[str, str]:
     return {
         "case_id": pseudonym("scan", path, key),
         "patient_id": pseudonym("patient", path.split("/", 1)[0], key),
+        "site": site,
         "study_uri": path or ".",
     }
 

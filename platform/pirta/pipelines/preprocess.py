@@ -68,6 +68,7 @@ def preprocess_cohort(
     num_workers: int,
     on_progress: Callable[[Progress], None],
     stripper: StripperMaker = make_stripper,
+    scan_site: str = "unknown",
 ) -> PreprocessSummary:
     """Prepare every study of a manifest, or of a folder, into the store at `out`.
 
@@ -77,13 +78,14 @@ def preprocess_cohort(
     Args:
         manifest: a Parquet or CSV table, or a folder to scan; local or any fsspec path.
         stripper: makes a worker's skull stripper.
+        scan_site: of the studies of a scanned folder; it decides whose quality limits apply.
 
     Raises:
         ManifestError: the manifest, or a store that is already there, cannot be used.
         StoreError: the store cannot be written; what is done stays.
     """
     chosen = settings if isinstance(settings, Settings) else _with_defaults(settings)
-    source = open_source(manifest, out, chosen.archive)
+    source = open_source(manifest, out, chosen.archive, site=scan_site)
     keys = WorkKeys(chosen)
     positions = {keys.of(case): place for place, (case, _) in enumerate(source)}
     run = begin_run(out, chosen)

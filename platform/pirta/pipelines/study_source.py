@@ -39,7 +39,7 @@ class StudySource:
             yield case, _pseudonymous(case) if self.key is not None else case
 
 
-def open_source(path: str, out: str, settings: ArchiveSettings) -> StudySource:
+def open_source(path: str, out: str, settings: ArchiveSettings, *, site: str) -> StudySource:
     """Return the studies of a table, or of a folder, which is scanned now.
 
     Raises:
@@ -51,7 +51,7 @@ def open_source(path: str, out: str, settings: ArchiveSettings) -> StudySource:
         return StudySource(path, path, key=None)
     table = join(out, LINKS)
     key = settings.pseudonym_key.get_secret_value()
-    scan_to_table(path, table, key=key)
+    scan_to_table(path, table, key=key, site=site)
     return StudySource(table, f"{path.rstrip('/')}/", key=key)
 
 
