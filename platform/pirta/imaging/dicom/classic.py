@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from pirta.imaging.dicom.b_values import b_value_of, direction_of
-from pirta.imaging.dicom.kinds import kind_of
+from pirta.imaging.dicom.kinds import is_corrected, kind_of
 from pirta.imaging.dicom.mosaic import Mosaic, mosaic_of
 from pirta.imaging.dicom.pixels import check_pixels, decode_frame
 from pirta.imaging.dicom.plane import Plane, plane_of
@@ -25,7 +25,7 @@ from pirta.imaging.dicom.private import (
     private_value,
     text_of,
 )
-from pirta.imaging.dicom.rescale import rescale_of
+from pirta.imaging.dicom.rescale import gain_of, rescale_of
 from pirta.imaging.dicom.slices import Slice, Triple
 
 MAX_SLICES = 4096
@@ -78,9 +78,11 @@ def classic_slices(dataset: Dataset, *, role: str) -> list[Slice]:
             frame_of_reference=text_of(dataset.get("FrameOfReferenceUID")),
             order=_order(dataset),
             time=time_of(dataset),
+            is_corrected=is_corrected(words),
             num_expected=num_expected,
             thickness_mm=plane.thickness_mm,
             adc_unit=rescale.adc_unit,
+            gain=gain_of(dataset, rescale),
             read=lambda: rescale.apply(stored()),
         )
 

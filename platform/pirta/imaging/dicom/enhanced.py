@@ -16,12 +16,12 @@ from pydicom.dataset import Dataset
 from pirta.errors import FileUnreadableError
 from pirta.imaging.dicom.b_values import b_value_of, direction_of
 from pirta.imaging.dicom.classic import first_item, time_of
-from pirta.imaging.dicom.kinds import kind_of
+from pirta.imaging.dicom.kinds import is_corrected, kind_of
 from pirta.imaging.dicom.parse import SEND_AGAIN
 from pirta.imaging.dicom.pixels import MAX_FRAMES, check_pixels, decode_frame
 from pirta.imaging.dicom.plane import plane_of
 from pirta.imaging.dicom.private import numbers_of, text_of
-from pirta.imaging.dicom.rescale import Rescale, rescale_of
+from pirta.imaging.dicom.rescale import Rescale, gain_of, rescale_of
 from pirta.imaging.dicom.slices import Slice, Triple
 
 Found = TypeVar("Found")
@@ -71,13 +71,14 @@ def _slice_of(dataset: Dataset, groups: _Groups, number: int, *, role: str) -> S
     role = f"Frame {number + 1} of {role}"
     diffusion, content = groups("MRDiffusionSequence"), groups("FrameContentSequence")
     frame_type = groups("MRImageFrameTypeSequence") or Dataset()
-    words = frame_type.get("FrameType") or dataset.get("ImageType") or ()
+    found = frame_type.get("FrameType") or dataset.get("ImageType") or ()
+    words = [found] if isinstance(found, str) else [str(word) for word in found]
     holders = [one for one in (*map(groups, _UNASSIGNED), dataset) if one is not None]
     b_value = _first(b_value_of(one, diffusion, {}) for one in holders)
     component = frame_type.get("ComplexImageComponent") or dataset.get("ComplexImageComponent")
     kind = kind_of(
         dataset,
-        image_type=[words] if isinstance(words, str) else [str(word) for word in words],
+        image_type=words,
         diffusion=diffusion,
         complex_component=text_of(component).upper(),
         b_value=b_value,
@@ -111,9 +112,11 @@ def _slice_of(dataset: Dataset, groups: _Groups, number: int, *, role: str) -> S
         frame_of_reference=text_of(dataset.get("FrameOfReferenceUID")),
         order=_order(content, number),
         time=time_of(dataset),
+        is_corrected=is_corrected(words),
         num_expected=None,
         thickness_mm=plane.thickness_mm,
         adc_unit=rescale.adc_unit,
+        gain=_first(gain_of(one, rescale) for one in holders),
         read=_reader(dataset, number, rescale, role),
     )
 

@@ -102,6 +102,11 @@ def kind_of(
     return "raw"
 
 
+def is_corrected(image_type: Iterable[str]) -> bool:
+    """Return whether the scanner corrected the image for gradient distortion (Siemens DIS2D)."""
+    return bool({"DIS2D", "DIS3D"} & {word.upper() for word in image_type})
+
+
 def _is_grey(dataset: Dataset) -> bool:
     samples = dataset.get("SamplesPerPixel")
     photometric = text_of(dataset.get("PhotometricInterpretation")).upper()

@@ -108,6 +108,7 @@ _PRIVATE_ELEMENTS = {
     0x0043: (0x30, 0x39),  # GE: kind of image, b value
     0x0065: (0x09, 0x37),  # UIH: b value, direction
     0x2001: (0x03, 0x04, 0x18, 0x20, 0x60),  # Philips: b, direction, slices, technique, stacks
+    0x2005: (0x0E,),  # Philips: scale slope
 }
 _PRIVATE_BLOCKS = range(0x10, 0x14)
 

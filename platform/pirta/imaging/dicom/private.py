@@ -19,6 +19,7 @@ SIEMENS_CSA = "SIEMENS CSA HEADER"
 GE_PARAMETERS = "GEMS_PARM_01"
 GE_RELATION = "GEMS_RELA_01"
 PHILIPS = "Philips Imaging DD 001"
+PHILIPS_MR = "Philips MR Imaging DD 001"
 UIH = "Image Private Header"
 
 _BLOCKS = range(0x10, 0x14)

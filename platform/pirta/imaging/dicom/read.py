@@ -21,6 +21,9 @@ from pirta.imaging.diffusion_pair import DiffusionPair
 from pirta.imaging.volume import Volume
 from pirta.imaging.volume_checks import check_numbers
 
+GAIN_TOLERANCE = 1e-3
+"""Share by which the gains of volumes that are fitted together may differ."""
+
 MAX_VOXELS_IN_MEMORY = 2**28
 """Of all volumes of a fit together: 1 GiB of float32."""
 
@@ -55,6 +58,7 @@ def read_dicom_pair(files: Mapping[str, bytes]) -> DiffusionPair:
 def _computed(chosen: Selection) -> DiffusionPair:
     stacks = chosen.fit
     _check_memory(stacks)
+    _check_gains(stacks)
     b_values = [one.b_value_s_mm2 for one in stacks]
     return pair_from_volumes(
         [one.read() for one in stacks],
@@ -93,6 +97,17 @@ def _mean(volumes: Sequence[Volume]) -> Volume:
         total_XYZ += volume.data_XYZ
     mean_XYZ = (total_XYZ / len(volumes)).astype(np.float32)
     return Volume(mean_XYZ, volumes[0].affine, volumes[0].provenance)
+
+
+def _check_gains(stacks: Sequence[Stack]) -> None:
+    """Refuse to compute from volumes whose values are not on one scale."""
+    gains = [one.gain for stack in stacks for one in stack.slices if one.gain is not None]
+    if gains and max(gains) > (1 + GAIN_TOLERANCE) * min(gains):
+        raise SeriesError(
+            f"The diffusion volumes are scaled unlike each other (Philips gains {min(gains):.4g} "
+            f"to {max(gains):.4g}): no ADC can be computed from them.",
+            remedy="Send the scanner's trace and ADC, or a series that holds b0 and DWI together.",
+        )
 
 
 def _check_memory(stacks: Sequence[Stack]) -> None:

@@ -3,7 +3,9 @@
 The rescale slope and intercept of each frame are applied; they may differ from slice to slice.
 Philips's private scaling (2005,100E) is not: it makes values comparable between series, and
 within one diffusion series the display values (those of the rescale) already are, so that the
-ADC, a ratio, is the same either way.
+ADC, a ratio, is the same either way. Between series they are only where slope times private
+scale is the same; that product is a slice's gain, and volumes of unlike gains are not fitted
+together.
 
 A Real World Value Mapping is the standard's own word on an ADC's unit and wins over all else
 (PS3.3 C.7.6.16.2.11). Siemens stores ADC in 10⁻⁶ mm²/s and leaves the unit "unspecified"
@@ -19,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from pirta.imaging.dicom.private import text_of
+from pirta.imaging.dicom.private import PHILIPS_MR, numbers_of, private_value, text_of
 
 MM2_S, MILLI_MM2_S, MICRO_MM2_S = "mm²/s", "10⁻³ mm²/s", "10⁻⁶ mm²/s"
 
@@ -80,6 +82,16 @@ def rescale_of(
         unit = MICRO_MM2_S
     slope = holder.get("RescaleSlope")
     return _checked(1 if slope is None else slope, holder.get("RescaleIntercept"), unit)
+
+
+def gain_of(dataset: Dataset, rescale: Rescale) -> float | None:
+    """Return what display values are of the signal: value = gain * signal; None where not told.
+
+    Source: Chenevert et al., Transl. Oncol. 7, 2014 (signal = value / (slope * scale slope)).
+    """
+    found = numbers_of(private_value(dataset, 0x2005, PHILIPS_MR, 0x0E), "f")
+    gain = rescale.slope * found[0] if found else 0.0
+    return gain if 0 < gain < MOST else None
 
 
 def unit_of(text: str) -> str | None:

@@ -1,9 +1,10 @@
 """Which volumes of a study become its DWI, its ADC and its b0, and why.
 
 The scanner's own trace and ADC map come first; where either is missing it is computed from what
-is there. Among equals the latest complete acquisition is taken; where times do not tell them
-apart the study is ambiguous and refused. Headers alone decide: nothing is decoded here. Every
-decision is a note by name, without identifiers.
+is there. Among equals the latest complete acquisition is taken, and of one acquisition the images
+corrected for distortion; where nothing tells them apart the study is ambiguous and refused.
+Headers alone decide: nothing is decoded here. Every decision is a note by name, without
+identifiers.
 """
 
 from __future__ import annotations
@@ -71,10 +72,10 @@ def select(runs: Sequence[Run]) -> Selection:
     if not traces:
         return _from_raw(_complete(runs, "raw", notes), maps, notes)
     if not maps:
-        dwi = _latest(_best_shells(traces), _shell_time, "trace series", notes)
+        dwi = _latest(_best_shells(traces), _shell_rank, "trace series", notes)
         return _fitted_beside_trace(dwi, runs, notes)
     pairs = _matching(_best_shells(traces), maps)
-    dwi, adc = _latest(pairs, _pair_time, "trace and ADC pairs", notes)
+    dwi, adc = _latest(pairs, _pair_rank, "trace and ADC pairs", notes)
     b_text = "" if dwi[0].b_value_s_mm2 is None else f" at b {dwi[0].b_value_s_mm2:.0f}"
     repeats = f", geometric mean of {len(dwi)}" if len(dwi) > 1 else ""
     notes |= {"dwi": f"scanner trace{b_text}{repeats}", "adc": "scanner ADC map"}
@@ -120,13 +121,13 @@ def _from_raw(runs: Sequence[Run], maps: Sequence[Stack], notes: dict[str, str])
             remedy=_REMEDY,
         )
     if maps:
-        raw, adc = _latest(_matching(able, maps), _pair_time, "raw series and ADC pairs", notes)
+        raw, adc = _latest(_matching(able, maps), _pair_rank, "raw series and ADC pairs", notes)
         shell = directional(shell_of(raw), notes)
         notes |= {"dwi": _mean_words(shell), "adc": "scanner ADC map"}
         return Selection(shell, adc, tuple(one for one in raw if near_b0(one)), (), notes)
     fit = _latest(
         [group for group in able if spans_an_adc(group)] or able,
-        _shell_time,
+        _shell_rank,
         "raw diffusion series",
         notes,
     )
@@ -202,27 +203,32 @@ def _matching(
 
 
 def _latest(
-    found: Sequence[Item], time: Callable[[Item], tuple[str, ...]], name: str, notes: dict[str, str]
+    found: Sequence[Item], rank: Callable[[Item], tuple[str, ...]], name: str, notes: dict[str, str]
 ) -> Item:
     if len(found) == 1:
         return found[0]
-    times = [time(one) for one in found]
-    if times.count(max(times)) > 1:
+    ranks = [rank(one) for one in found]
+    best = max(ranks)
+    if ranks.count(best) > 1:
         raise SeriesError(
-            f"The study is ambiguous: {times.count(max(times))} of {len(found)} {name} are "
-            "equally late.",
+            f"The study is ambiguous: {ranks.count(best)} of {len(found)} {name} are equally late.",
             remedy="Send one acquisition: one trace series with its ADC, or one raw series.",
         )
     notes["selection"] = f"latest of {len(found)} {name}"
-    return found[times.index(max(times))]
+    return found[ranks.index(best)]
 
 
-def _shell_time(shell: tuple[Stack, ...]) -> tuple[str, ...]:
-    return (max(stack.time for stack in shell),)
+def _shell_rank(shell: tuple[Stack, ...]) -> tuple[str, ...]:
+    return (max(stack.time for stack in shell), _correction(shell[0]))
 
 
-def _pair_time(pair: tuple[tuple[Stack, ...], Stack]) -> tuple[str, ...]:
-    return (*_shell_time(pair[0]), pair[1].time)
+def _pair_rank(pair: tuple[tuple[Stack, ...], Stack]) -> tuple[str, ...]:
+    time, correction = _shell_rank(pair[0])
+    return (time, pair[1].time, correction, _correction(pair[1]))
+
+
+def _correction(stack: Stack) -> str:
+    return "corrected" if stack.first.is_corrected else ""
 
 
 def _mean_words(shell: tuple[Stack, ...]) -> str:

@@ -35,9 +35,11 @@ class Slice:
         series, frame_of_reference: identifiers, to group by and never to show.
         order: temporal position, acquisition, instance: sorts repeated images of a place.
         time: of the acquisition, "YYYYMMDDHHMMSS.ffffff" or the part of it that is known.
+        is_corrected: whether the scanner says it corrected distortion.
         num_expected: slices a volume should have, where the header tells.
         thickness_mm: nominal.
         adc_unit: of the rescaled values, where the header tells.
+        gain: of the display values over the signal, where Philips tells (see `rescale`).
         read: returns the rescaled pixels, shape `(rows, columns)`.
     """
 
@@ -54,9 +56,11 @@ class Slice:
     frame_of_reference: str
     order: Triple
     time: str
+    is_corrected: bool
     num_expected: int | None
     thickness_mm: float | None
     adc_unit: str | None
+    gain: float | None
     read: Callable[[], NDArray[np.float32]]
 
     @property

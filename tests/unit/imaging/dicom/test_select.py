@@ -5,7 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
+from pydicom.dataset import FileDataset
 
+from pirta.errors import SeriesError
 from pirta.imaging.dicom.read import read_dicom_pair
 
 AXES = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
@@ -102,3 +105,63 @@ def test_what_stands_beside_the_directions_without_one_is_not_averaged_in(
     mean.volume.data_XYZ[:] *= 3
     pair = read_dicom_pair(dicom.classic(*series, mean))
     assert np.allclose(pair.dwi.data_XYZ, series[-1].volume.data_XYZ, rtol=1e-5)
+
+
+def test_of_one_acquisition_the_images_corrected_for_distortion_are_taken(
+    dicom: SimpleNamespace,
+) -> None:
+    made = {}
+    for number, word in enumerate(("ND", "DIS2D")):
+        for name, kind in (("trace", "TRACEW"), ("adc_map", "ADC")):
+            words = ["DERIVED", "PRIMARY", "DIFFUSION", kind, word]
+            made[name, word] = getattr(dicom, name)(10 + number, image_type=words)
+    pair = read_dicom_pair(dicom.classic(*made.values()))
+    assert np.array_equal(pair.dwi.data_XYZ, made["trace", "DIS2D"].volume.data_XYZ)
+    assert np.array_equal(pair.adc.data_XYZ, made["adc_map", "DIS2D"].volume.data_XYZ)
+
+
+def with_private(
+    datasets: list[FileDataset], group: int, creator: str, element: int, vr: str, value: object
+) -> list[FileDataset]:
+    for one in datasets:
+        one.private_block(group, creator, create=True).add_new(element, vr, value)
+    return datasets
+
+
+def test_a_ge_study_is_read_by_private_b_value_and_description(dicom: SimpleNamespace) -> None:
+    kind = ["ORIGINAL", "PRIMARY", "OTHER"]
+    b0, dwi = (dicom.raw(b, uid="1.2.7", image_type=kind) for b in (0.0, 1000.0))
+    said = "Apparent Diffusion Coefficient (mm2/s)"
+    adc = dicom.adc_map(image_type=["DERIVED", "SECONDARY"], description=said)
+    exponential = dicom.adc_map(6, image_type=["DERIVED", "SECONDARY"], description=f"Exp. {said}")
+    datasets = dicom.classic_datasets(adc) + dicom.classic_datasets(exponential)
+    for series, number in ((b0, 0), (dwi, 1_000_001_000)):
+        slices = dicom.classic_datasets(series)
+        for one in slices:
+            del one.DiffusionBValue
+        datasets += with_private(slices, 0x0043, "GEMS_PARM_01", 0x39, "IS", [number, 8, 0, 0])
+    pair = read_dicom_pair({f"{k:03d}": dicom.to_bytes(one) for k, one in enumerate(datasets)})
+    assert np.array_equal(pair.adc.data_XYZ, adc.volume.data_XYZ)
+    assert np.array_equal(pair.dwi.data_XYZ, dwi.volume.data_XYZ)
+    assert pair.b0 is not None
+    assert np.array_equal(pair.b0.data_XYZ, b0.volume.data_XYZ)
+    assert pair.b_value_s_mm2 == 1000
+    assert pair.provenance["directions"].startswith("not told by the header")
+
+
+@pytest.mark.parametrize("gain", [0.02, 0.03])
+def test_philips_series_are_pooled_only_where_their_gains_are_alike(
+    dicom: SimpleNamespace, gain: float
+) -> None:
+    creator = "Philips MR Imaging DD 001"
+    series = [dicom.raw(0.0), *(dicom.raw(1000.0, axis) for axis in AXES)]
+    datasets = with_private(dicom.classic_datasets(series[0]), 0x2005, creator, 0x0E, "FL", 0.02)
+    for one in series[1:]:
+        slices = dicom.classic_datasets(one)
+        datasets += with_private(slices, 0x2005, creator, 0x0E, "FL", gain)
+    files = {f"{k:03d}": dicom.to_bytes(one) for k, one in enumerate(datasets)}
+    if gain == 0.02:
+        assert read_dicom_pair(files).provenance["adc"].startswith("fitted over b 0, 1000")
+        return
+    with pytest.raises(SeriesError, match=r"gains 0\.02 to 0\.03"):
+        read_dicom_pair(files)
