@@ -41,3 +41,24 @@ def test_a_map_that_is_mostly_empty_is_refused(brain) -> None:
         find_adc_unit(-brain.adc.data_XYZ, brain.mask_XYZ)
     with pytest.raises(IntensityError):
         find_adc_unit(brain.adc.data_XYZ, np.zeros_like(brain.mask_XYZ))
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_stated_unit_is_taken_also_where_the_brain_is_unusual(unit: str) -> None:
+    adc_XYZ = np.full((6, 6, 6), 2.6 / UNITS[unit], np.float32)
+    reading = find_adc_unit(adc_XYZ, np.ones(adc_XYZ.shape, bool), stated=unit)
+    assert (reading.unit, reading.source) == (unit, "metadata")
+    assert reading.median == pytest.approx(2.6)
+    with pytest.raises(IntensityError):
+        find_adc_unit(adc_XYZ, np.ones(adc_XYZ.shape, bool))
+
+
+@pytest.mark.parametrize(("stated", "true"), [(a, b) for a in UNITS for b in UNITS if a != b])
+def test_a_stated_unit_that_the_brain_contradicts_is_refused_with_both_numbers(
+    stated: str, true: str
+) -> None:
+    adc_XYZ = np.full((6, 6, 6), 0.8 / UNITS[true], np.float32)
+    with pytest.raises(IntensityError, match=f"said to be in {stated}") as caught:
+        find_adc_unit(adc_XYZ, np.ones(adc_XYZ.shape, bool), stated=stated)
+    assert f"{0.8 / UNITS[true]:.4g}" in caught.value.message
+    assert f"{0.8 / UNITS[true] * UNITS[stated]:.4g}" in caught.value.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -16,6 +17,9 @@ from pirta.errors import (
     IntensityError,
     QualityError,
 )
+from pirta.imaging import prepare
+from pirta.imaging.adc_units import UNITS
+from pirta.imaging.diffusion_pair import DiffusionPair
 from pirta.imaging.nifti import read_file
 from pirta.imaging.prepare import fingerprint, prepare_case, prepare_study
 from pirta.imaging.strip import AlreadyStrippedStripper, make_stripper
@@ -158,6 +162,29 @@ def test_what_a_site_lets_pass_is_told_as_a_warning(brain) -> None:
     assert warnings == [one.reason for one in found.gates if one.verdict == "warn"]
 
 
+def test_a_refused_study_costs_no_bias_correction(brain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "fit_log_field", None)  # calling it would be a TypeError
+    with pytest.raises(QualityError):
+        _prepare(_half_without_orientation(brain))
+
+
+def test_the_unit_that_the_reader_states_is_used_or_refused(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_pair = prepare.read_pair
+    for unit in UNITS:
+
+        def stating(images: StudyImages, unit: str = unit) -> DiffusionPair:
+            return replace(read_pair(images), adc_unit=unit)
+
+        monkeypatch.setattr(prepare, "read_pair", stating)
+        if unit == "10⁻³ mm²/s":
+            assert _prepare(pair).study.facts["adc_unit_from"] == "metadata"
+        else:
+            with pytest.raises(IntensityError, match=f"said to be in {unit}"):
+                _prepare(pair)
+
+
 def test_the_facts_say_how_the_images_were_read(pair: Pair) -> None:
     facts = _prepare(pair).study.facts
     assert facts["read_dwi"] == "named file"
@@ -194,5 +221,6 @@ def test_a_real_stripped_case_comes_out_with_its_lesion(shared_data: Path) -> No
     dwi_XYZ, adc_XYZ = found.study.volume_CXYZ
     assert np.median(dwi_XYZ[found.mask_XYZ > 0]) > 1.4
     assert np.median(adc_XYZ[found.mask_XYZ > 0]) == pytest.approx(0.592, abs=0.05)
+    assert {one.verdict for one in found.study.gates} == {"pass"}
     with pytest.raises(ChannelMismatchError, match="swapped"):
         prepare_study(StudyImages(adc, dwi), settings=QUICK, stripper=stripper)
