@@ -17,6 +17,14 @@ def test_a_true_pair_passes_and_its_swap_does_not(brain) -> None:
         check_not_swapped(brain.adc, brain.dwi, brain.mask_XYZ)
 
 
+@pytest.mark.parametrize("factor", [1e-3, 1.0, 1e3])
+def test_a_swap_is_found_whatever_unit_the_adc_is_in(brain, factor: float) -> None:
+    adc = Volume(brain.adc.data_XYZ * np.float32(factor), brain.adc.affine)
+    check_not_swapped(brain.dwi, adc, brain.mask_XYZ)
+    with pytest.raises(ChannelMismatchError, match="look swapped"):
+        check_not_swapped(adc, brain.dwi, brain.mask_XYZ)
+
+
 def test_a_huge_infarct_is_not_taken_for_a_swap(brain) -> None:
     half_XYZ = brain.mask_XYZ & (np.arange(brain.mask_XYZ.shape[0]) < 20)[:, None, None]
     dwi = Volume(np.where(half_XYZ, brain.dwi.data_XYZ * 3, brain.dwi.data_XYZ), brain.dwi.affine)

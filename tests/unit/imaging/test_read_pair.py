@@ -149,6 +149,36 @@ def test_what_a_sidecar_says_comes_along(forms: dict[str, StudyImages], nifti: N
     assert fitted.provenance["dwi"] == "geometric mean of 3 volumes at b 1000"
 
 
+def test_a_trace_that_the_scanner_made_comes_before_its_raw_directions(
+    phantom: Phantom, nifti: Nifti
+) -> None:
+    """What dcm2niix writes of a Siemens study: raw series, TRACEW, ADC and FA."""
+    trace = b'{"ImageType": ["DERIVED", "PRIMARY", "DIFFUSION", "TRACEW", "NORM"]}'
+    own = np.stack([phantom.b0, phantom.dwi * 1.01], axis=-1)
+    files = {
+        "5_ep2d_diff.nii.gz": nifti(phantom.series, AFFINE),
+        "5_ep2d_diff.bval": B_VALUES,
+        "5_ep2d_diff.bvec": DIRECTIONS,
+        "6_ep2d_diff_T.nii.gz": nifti(own, AFFINE),
+        "6_ep2d_diff_T.bval": b"0 1000",
+        "6_ep2d_diff_T.json": trace,
+        "8_ep2d_diff_FA.nii.gz": nifti(phantom.b0, AFFINE),
+    }
+    pair = read_pair(StudyImages(files=files))
+    np.testing.assert_array_equal(pair.dwi.data_XYZ, own[::-1, ..., 1])
+    files["7_ep2d_trace_p2.nii.gz"] = nifti(phantom.adc, AFFINE)  # the protocol's name misleads
+    files["7_ep2d_trace_p2.json"] = b'{"ImageType": ["DERIVED", "DIFFUSION", "ADC"]}'
+    pair = read_pair(StudyImages(files=files))
+    np.testing.assert_array_equal(pair.dwi.data_XYZ, own[::-1, ..., 1])
+    np.testing.assert_array_equal(pair.adc.data_XYZ, phantom.adc[::-1])
+    single = {**files, "6_ep2d_diff_T.nii.gz": nifti(own[..., 1], AFFINE)}
+    single["6_ep2d_diff_T.bval"] = b"1000"
+    found = read_pair(StudyImages(files=single))
+    np.testing.assert_array_equal(found.dwi.data_XYZ, pair.dwi.data_XYZ)
+    del single["7_ep2d_trace_p2.nii.gz"]  # nothing to fit from but the raw series
+    assert "3 volumes" in read_pair(StudyImages(files=single)).provenance["dwi"]
+
+
 @pytest.mark.parametrize(
     ("drop", "kind", "words"),
     [
@@ -196,18 +226,26 @@ def test_one_role_in_dicom_and_the_other_not_is_refused(forms: dict[str, StudyIm
 @pytest.mark.parametrize(
     ("changes", "kind", "words"),
     [
-        ({"x.bval": None}, SeriesError, "4 volumes comes without b values"),
-        ({"x.bval": b"0 1000"}, SeriesError, "4 diffusion volumes and 2 b values"),
-        ({"x.bval": b"zero"}, SeriesError, "b-value file is no table"),
-        ({"x.bval": b"0 nan 1 2"}, SeriesError, "b-value file is no table"),
-        ({"x.bvec": b"1 2\n3 4\n"}, SeriesError, "b-vector file has 2 rows of 2"),
-        ({"x.bvec": b"0 1 1 1\n0 0 0 0\n0 0 0 0"}, SeriesError, "leave a part of the sphere"),
-        ({"x.json": b"[]"}, SeriesError, "JSON sidecar cannot be read"),
-        ({"x.json": b"[" * 9000}, SeriesError, "JSON sidecar cannot be read"),
-        ({"x.json": b'{"SliceThickness": "thin"}'}, SeriesError, "SliceThickness is no number"),
-        ({"x.json": b'{"ImageType": ["ADC"]}'}, ChannelMismatchError, "DWI by its name and ADC"),
-        ({"x.nii.gz": None}, FileMissingError, r"2 files \(0 NIfTI or MetaImage; 2 sidecars"),
-        ({"y.nii.gz": "x.nii.gz", "y.bval": B_VALUES}, SeriesError, "2 diffusion series"),
+        ({"x_dwi.bval": None}, SeriesError, "4 volumes comes without b values"),
+        ({"x_dwi.bval": b"0 1000"}, SeriesError, "4 diffusion volumes and 2 b values"),
+        ({"x_dwi.bval": b"zero"}, SeriesError, "b-value file is no table"),
+        ({"x_dwi.bval": b"0 nan 1 2"}, SeriesError, "b-value file is no table"),
+        ({"x_dwi.bvec": b"1 2\n3 4\n"}, SeriesError, "b-vector file has 2 rows of 2"),
+        ({"x_dwi.bvec": b"0 1 1 1\n0 0 0 0\n0 0 0 0"}, SeriesError, "leave a part of the sphere"),
+        ({"x_dwi.json": b"[]"}, SeriesError, "JSON sidecar cannot be read"),
+        ({"x_dwi.json": b"[" * 9000}, SeriesError, "JSON sidecar cannot be read"),
+        ({"x_dwi.json": b'{"SliceThickness": "thin"}'}, SeriesError, "SliceThickness is no number"),
+        (
+            {"x_dwi.json": b'{"ImageType": ["ADC"]}'},
+            ChannelMismatchError,
+            "DWI by its name and ADC",
+        ),
+        ({"x_dwi.nii.gz": None}, FileMissingError, r"2 files \(0 NIfTI or MetaImage; 2 sidecars"),
+        (
+            {"y_dwi.nii.gz": "x_dwi.nii.gz", "y_dwi.bval": B_VALUES},
+            SeriesError,
+            "2 diffusion series",
+        ),
     ],
 )
 def test_a_series_that_cannot_be_used_is_told_without_names(
@@ -217,11 +255,11 @@ def test_a_series_that_cannot_be_used_is_told_without_names(
     kind: type[PirtaError],
     words: str,
 ) -> None:
-    stem = "Doe_dwi_"
+    stem = "Doe_"
     files: dict[str, bytes] = {
-        "x.nii.gz": nifti(phantom.series, AFFINE),
-        "x.bval": B_VALUES,
-        "x.bvec": DIRECTIONS,
+        "x_dwi.nii.gz": nifti(phantom.series, AFFINE),
+        "x_dwi.bval": B_VALUES,
+        "x_dwi.bvec": DIRECTIONS,
     }
     for name, content in changes.items():
         if content is None:
@@ -266,6 +304,16 @@ def test_a_file_of_no_known_format_is_told_by_its_role() -> None:
         read_pair(StudyImages(dwi=b"text", adc=b"text"))
     with pytest.raises(FileMissingError, match="DWI file holds no bytes"):
         read_pair(StudyImages(dwi=b"", adc=b""))
+
+
+def test_enhanced_dicom_files_come_by_their_roles_or_as_an_archive(shared_data: Path) -> None:
+    folder = shared_data / "dicom-siemens-xa30"
+    adc, dwi = ((folder / f"series{number}.dcm").read_bytes() for number in (11, 12))
+    named = read_pair(StudyImages(dwi=dwi, adc=adc))
+    packed = read_pair(StudyImages(files={"study": _zip({"2": dwi, "1": adc, "notes": b"x"})}))
+    for one, other in ((named.dwi, packed.dwi), (named.adc, packed.adc)):
+        np.testing.assert_array_equal(one.data_XYZ, other.data_XYZ)
+        np.testing.assert_array_equal(one.affine, other.affine)
 
 
 def test_the_real_cases_come_as_folders_too(shared_data: Path) -> None:
