@@ -12,8 +12,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
-from fuzz import metaimage_seeds, nifti_seeds
+from fuzz import dicom_seeds, metaimage_seeds, nifti_seeds
+from fuzz.archive_mutators import ARCHIVE_MUTATORS, inside
+from fuzz.archive_seeds import Kind, packed
 from fuzz.byte_mutators import BYTE_MUTATORS, Mutator
+from fuzz.dicom_mutators import DICOM_MUTATORS
 from fuzz.head import make_head
 from fuzz.metaimage_mutators import METAIMAGE_MUTATORS
 from fuzz.nifti_mutators import NIFTI_MUTATORS
@@ -24,7 +27,7 @@ Through = Literal["read_pair", "prepare_study"]
 _OF_FORMAT: Mapping[Format, Mapping[str, Mutator]] = {
     "nifti": NIFTI_MUTATORS,
     "metaimage": METAIMAGE_MUTATORS,
-    "dicom": {},
+    "dicom": DICOM_MUTATORS,
 }
 
 
@@ -48,12 +51,16 @@ class Seed:
     @cached_property
     def mutators(self) -> Mapping[str, Mutator]:
         """The damage it may take, by name."""
-        return {**BYTE_MUTATORS, **_OF_FORMAT[self.study.format]}
+        known = _OF_FORMAT[self.study.format]
+        if self.study.form == "archive":
+            known = {**ARCHIVE_MUTATORS, **{f"in {name}": inside(known[name]) for name in known}}
+        return {**BYTE_MUTATORS, **known}
 
 
 def small_seeds() -> list[Seed]:
     """Return the seeds made in code that are read, and no more."""
     head = make_head()
+    made, raw = dicom_seeds.scanner_made(head), dicom_seeds.raw_directions(head)
     makers: dict[str, Callable[[], Study]] = {
         "nifti1": partial(nifti_seeds.pair, head),
         "nifti1-gz": partial(nifti_seeds.pair, head, packed=True, axes="LPS"),
@@ -63,6 +70,23 @@ def small_seeds() -> list[Seed]:
         "nifti-4d": partial(nifti_seeds.series, head),
         "mha": partial(metaimage_seeds.pair, head),
         "mha-packed": partial(metaimage_seeds.pair, head, packed=True),
+        "dicom-classic": partial(dicom_seeds.classic, head, made),
+        "dicom-implicit": partial(dicom_seeds.classic, head, made, syntax="implicit"),
+        "dicom-rle": partial(dicom_seeds.classic, head, made, syntax="rle"),
+        "dicom-raw": partial(dicom_seeds.classic, head, raw),
+        "dicom-philips": partial(dicom_seeds.philips, head),
+        "dicom-enhanced": partial(dicom_seeds.enhanced, head, made),
+        "dicom-enhanced-raw": partial(dicom_seeds.enhanced, head, raw),
+        "dicom-mosaic": partial(dicom_seeds.mosaic, head),
+    }
+    makers |= {
+        f"{inner}.{kind}": partial(_packed, makers[inner], kind)
+        for inner, kind in (
+            ("nifti-4d", "zip"),
+            ("nifti-4d", "tar"),
+            ("dicom-classic", "zip"),
+            ("dicom-enhanced", "tar.gz"),
+        )
     }
     return [Seed(name, make) for name, make in makers.items()]
 
@@ -73,8 +97,13 @@ def prepared_seeds() -> list[Seed]:
     makers: dict[str, Callable[[], Study]] = {
         "nifti1-gz": partial(nifti_seeds.pair, head, packed=True),
         "mha": partial(metaimage_seeds.pair, head),
+        "dicom-classic": partial(dicom_seeds.classic, head, dicom_seeds.scanner_made(head)),
     }
     return [Seed(f"prepare {name}", make, "prepare_study") for name, make in makers.items()]
+
+
+def _packed(make: Callable[[], Study], kind: Kind) -> Study:
+    return packed(make(), kind)
 
 
 def real_seeds(folder: Path) -> list[Seed]:

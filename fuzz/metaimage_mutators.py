@@ -85,8 +85,9 @@ def endless_header(rng: np.random.Generator, study: Study) -> Study:
     """Let a header go on for megabytes."""
     name = pick(rng, study)
     lines = (b"Comment = x\n", b"A = " + b" " * 4000 + b"\n", b"Comment = " + b" " * 100_000)
-    data = b"ObjectType = Image\n" + lines[int(rng.integers(3))] * int(rng.choice([100, 50_000]))
-    return study.with_part(name, data[: 2**23], "endless header").refused("no voxels")
+    line = lines[int(rng.integers(3))]
+    data = b"ObjectType = Image\n" + line * min(int(rng.choice([100, 50_000])), 2**23 // len(line))
+    return study.with_part(name, data, "endless header").refused("no voxels")
 
 
 def bomb(rng: np.random.Generator, study: Study) -> Study:

@@ -55,9 +55,7 @@ def pair(head: Head, *, version: int = 1, packed: bool = False, axes: str = "RAS
     """Return a named DWI and ADC, the ADC in scaled whole numbers."""
     return Study(
         parts={
-            "dwi": nifti(
-                head.signal(1000), head.affine, version=version, packed=packed, axes=axes
-            ),
+            "dwi": nifti(head.signal(1000), head.affine, version=version, packed=packed, axes=axes),
             "adc": nifti(
                 head.adc_micro(),
                 head.affine,

@@ -17,6 +17,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from fuzz.archive_seeds import unpack_plainly
 from fuzz.plain_dicom import plain_dicom
 from fuzz.plain_pair import PlainPair, plain_fit
 from fuzz.study import Study
@@ -45,9 +46,11 @@ def read_plainly(study: Study) -> PlainPair:
         b0 = plain_volume(images.b0)
         volumes = np.stack([_three(b0.values), _three(dwi.values)], axis=-1)
         return plain_fit(volumes, [0.0, images.b_value_s_mm2], dwi.affine)
-    if study.format == "dicom":
-        return plain_dicom(images.files)
-    return _plain_series(dict(images.files))
+    files = dict(images.files)
+    if study.form == "archive":
+        (data,) = files.values()
+        files = unpack_plainly(data)
+    return plain_dicom(files) if study.format == "dicom" else _plain_series(files)
 
 
 def plain_volume(data: bytes) -> PlainVolume:

@@ -67,11 +67,11 @@ def differences(pair: DiffusionPair, plain: PlainPair) -> list[str]:
             continue
         if not np.allclose(ours.affine, plain.affine, rtol=1e-4, atol=1e-2):
             found.append(f"{name} affine")
-        where_XYZ = np.ones(theirs_XYZ.shape, np.bool_) if plain.where_XYZ is None else (
-            plain.where_XYZ
+        where_XYZ = (
+            np.ones(theirs_XYZ.shape, np.bool_) if plain.where_XYZ is None else (plain.where_XYZ)
         )
         first, second = ours.data_XYZ[where_XYZ], theirs_XYZ[where_XYZ]
-        tolerance = RELATIVE * float(np.abs(second).max(initial=0))
+        tolerance = 1e-6 + RELATIVE * float(np.abs(second).max(initial=0))
         worst = float(np.abs(first - second).max(initial=0))
         if not worst <= tolerance:
             found.append(f"{name} values, by up to {worst:.3g}")

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pirta.contracts.study import StudyImages
-from pirta.imaging.archive import unpack
 
 PATIENT = "DOE^JANE"
 PATIENT_ID = "PID5550199"
@@ -32,8 +31,8 @@ class Study:
     """A study's bytes.
 
     Attributes:
-        parts: by role ("dwi", "adc", "b0") where `form` is "named"; by file name in a bag; one
-            part "archive" in an archive.
+        parts: by role ("dwi", "adc", "b0") where `form` is "named"; by file name in a bag and
+            in an archive, which is one file.
         must_refuse: why any answer would be wrong, None where one may be right.
     """
 
@@ -45,15 +44,10 @@ class Study:
     notes: tuple[str, ...] = field(default=())
 
     def images(self) -> StudyImages:
-        """Return what a caller would hand to `read_pair`; an archive is unpacked on the way.
-
-        Raises:
-            InputError: the archive cannot be unpacked.
-        """
+        """Return what a caller would hand to `read_pair`."""
         if self.form == "named":
             return StudyImages(**self.parts, b_value_s_mm2=self.b_value_s_mm2)
-        files = unpack(self.parts["archive"]) if self.form == "archive" else self.parts
-        return StudyImages(files=files, b_value_s_mm2=self.b_value_s_mm2)
+        return StudyImages(files=self.parts, b_value_s_mm2=self.b_value_s_mm2)
 
     def with_part(self, name: str, data: bytes, note: str) -> Study:
         """Return the study with one part in place of another, or added."""

@@ -23,9 +23,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rows(
-    title: str, outcomes: Sequence[Outcome], name: Callable[[Outcome], str]
-) -> list[str]:
+def _rows(title: str, outcomes: Sequence[Outcome], name: Callable[[Outcome], str]) -> list[str]:
     counts = Counter((name(one), one.outcome) for one in outcomes)
     names = sorted({name(one) for one in outcomes})
     totals = Counter(one.outcome for one in outcomes)

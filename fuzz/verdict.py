@@ -80,8 +80,10 @@ def _judge_pair(case: Case, answer: DiffusionPair, sound: DiffusionPair) -> Verd
         found = differences(answer, read_plainly(case.study))
     except Exception as error:  # noqa: BLE001 - whatever a library raises, it has no answer
         return Verdict("fault", f"answered where a plain reading fails ({type(error).__name__})")
-    return Verdict("fault", "differs from a plain reading: " + "; ".join(found)) if found else (
-        Verdict("plain")
+    return (
+        Verdict("fault", "differs from a plain reading: " + "; ".join(found))
+        if found
+        else (Verdict("plain"))
     )
 
 

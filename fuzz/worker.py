@@ -13,6 +13,7 @@ import resource
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from pathlib import Path
 from typing import IO
@@ -22,6 +23,7 @@ from fuzz.corpus import Seed, real_seeds
 from fuzz.study import leaks
 from fuzz.verdict import Answer, Verdict, judge_answer, judge_refusal, sound_pair
 from pirta.errors import PirtaError
+from pirta.imaging.pair import check_pair
 from pirta.imaging.prepare import prepare_study
 from pirta.imaging.read_pair import read_pair
 from pirta.imaging.strip import AlreadyStrippedStripper
@@ -94,7 +96,9 @@ def _read(case: Case) -> tuple[Answer | None, Verdict | None]:
     try:
         images = case.study.images()
         if case.seed.through == "read_pair":
-            return read_pair(images), None
+            pair = read_pair(images)
+            check_pair(pair.dwi, pair.adc)  # as `prepare_case` does at once
+            return pair, None
         stripper = AlreadyStrippedStripper()
         return prepare_study(images, settings=SETTINGS, stripper=stripper), None
     except PirtaError as error:
@@ -122,6 +126,7 @@ def _forget_peak() -> None:
 def main(arguments: list[str]) -> int:
     """Serve case numbers until the input ends."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    complaints = os.fdopen(os.dup(2), "w", encoding="utf-8")
     with tempfile.TemporaryFile() as printed:
         os.dup2(printed.fileno(), 1)
         os.dup2(printed.fileno(), 2)
@@ -134,7 +139,12 @@ def main(arguments: list[str]) -> int:
         out.write(json.dumps(ready) + "\n")
         out.flush()
         for line in sys.stdin:
-            worker.run(int(line))
+            try:
+                worker.run(int(line))
+            except Exception:
+                # The fuzzer's own mistake: the readers' are caught where they read.
+                traceback.print_exc(file=complaints)
+                raise
     return 0
 
 
