@@ -183,6 +183,7 @@ def _tar(data: bytes, *, packed: bool) -> Iterator[tuple[str, bytes]]:
             if len(found) != member.size:
                 raise EOFError
             yield member.name, found
+    stream.check_end()
 
 
 def _counts(name: str, is_folder: bool) -> bool:
@@ -194,9 +195,21 @@ class _Counted:
 
     def __init__(self, stream: gzip.GzipFile | io.BytesIO, num_packed: int) -> None:
         self._stream, self._num_packed, self._num_read = stream, num_packed, 0
+        self._tail = b""
 
     def read(self, num_bytes: int) -> bytes:
         found = self._stream.read(num_bytes)
         self._num_read += len(found)
+        self._tail = (self._tail + found)[-_BLOCK:]
         _check_total(self._num_read, self._num_packed)
         return found
+
+    def check_end(self) -> None:
+        """Read to the end, where a gzip's checksum is, and demand the tar's own end there.
+
+        A tar cut between two members would else pass for a whole one, short of slices.
+        """
+        while self.read(2**20):
+            pass
+        if self._tail != bytes(_BLOCK):
+            raise EOFError

@@ -108,6 +108,21 @@ def test_a_bomb_is_unpacked_no_further_than_the_limit(pack: object) -> None:
     assert peak < 60e6
 
 
+def test_a_tar_cut_between_two_members_is_no_smaller_study() -> None:
+    whole = _tar(FILES, tar_format=tarfile.USTAR_FORMAT)
+    cut = whole[: 2 * (512 + 1536)]  # the first two members, to the byte
+    for packed in (cut, gzip.compress(cut)):
+        with pytest.raises(ArchiveError, match="EOFError"):
+            unpack(packed)
+
+
+def test_a_flipped_bit_in_a_tar_gz_is_found_by_its_checksum() -> None:
+    whole = bytearray(_tar({"x": np.random.default_rng(0).bytes(50_000)}, "w:gz"))
+    whole[-6] ^= 0xFF
+    with pytest.raises(ArchiveError, match="BadGzipFile"):
+        unpack(bytes(whole))
+
+
 def test_too_many_files_and_too_many_bytes_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "MAX_MEMBERS", 3)
     for packed in (_zip(FILES), _tar(FILES)):
