@@ -28,6 +28,7 @@ from pirta.cohort.store_files import (
     exists,
     join,
     names_in,
+    read_all,
     read_whole,
     remove,
     whole_file,
@@ -121,9 +122,8 @@ class Shard:
                     remove(join(self.path, folder, name))
 
     def _committed_rows(self) -> list[Row]:
-        names = [name for name in names_in(join(self.path, "rows")) if name.endswith(".json")]
-        found = (read_whole(join(self.path, "rows", name)) for name in names)
-        return [_parse(self.root, data) for data in found if data is not None]
+        found = read_all(join(self.path, "rows"), suffix=".json")
+        return [_parse(self.root, data) for data in found]
 
     def _write(self, rows: list[Row]) -> None:
         refused = [row for row in rows if row["code"] is not None]

@@ -106,6 +106,21 @@ def names_in(folder: str) -> list[str]:
     return sorted({posixpath.basename(str(name).rstrip("/")) for name in found} - {""})
 
 
+def read_all(folder: str, *, suffix: str) -> list[bytes]:
+    """Return the contents of a folder's files of this suffix, by name; an object store's at once.
+
+    Raises:
+        StoreError: one cannot be read.
+    """
+    filesystem, inside = open_filesystem(folder)
+    paths = [join(inside, name) for name in names_in(folder) if name.endswith(suffix)]
+    try:
+        found = filesystem.cat(paths, on_error="raise") if paths else {}
+    except failures() as error:
+        raise _unreadable(error) from None
+    return [data for _, data in sorted(found.items())]
+
+
 def remove(path: str) -> None:
     """Remove a file or a folder with all in it; nothing happens where it is not there."""
     filesystem, inside = open_filesystem(path)

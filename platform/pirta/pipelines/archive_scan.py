@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pydicom
 
-from pirta.cohort.store_files import open_filesystem, whole_file
+from pirta.cohort.store_files import failures, open_filesystem, whole_file
 from pirta.errors import ManifestError
 from pirta.imaging.dicom.detect import is_dicom
 from pirta.imaging.dicom.parse import PARSE_ERRORS
@@ -67,9 +67,19 @@ def scan_to_table(root: str, table: str, *, key: str, site: str = "unknown") -> 
 
 
 def scan(root: str) -> Iterator[str]:
-    """Yield the path of each study below `root`, relative to it, each once."""
+    """Yield the path of each study below `root`, relative to it, each once.
+
+    Raises:
+        ManifestError: a folder or a file in it may not be read.
+    """
     filesystem, top = open_filesystem(root)
-    yield from _scan_folder(filesystem, top.rstrip("/"), "")
+    try:
+        yield from _scan_folder(filesystem, top.rstrip("/"), "")
+    except failures() as error:
+        raise ManifestError(
+            f"A part of the folder to scan cannot be read ({type(error).__name__}).",
+            remedy="Check permissions and, for a bucket, the address and credentials.",
+        ) from None
 
 
 def pseudonym(kind: str, text: str, key: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pirta.archive_settings import ArchiveSettings
 from pirta.cohort.manifest import read_manifest
-from pirta.cohort.store_files import join, open_filesystem
+from pirta.cohort.store_files import failures, join, open_filesystem
 from pirta.contracts.case import CaseRecord
 from pirta.pipelines.archive_scan import scan_to_table
 
@@ -47,7 +47,11 @@ def open_source(path: str, out: str, settings: ArchiveSettings, *, site: str) ->
         StoreError: the scan's result cannot be written to `out`.
     """
     filesystem, inside = open_filesystem(path)
-    if not filesystem.isdir(inside):
+    try:
+        is_folder = filesystem.isdir(inside)
+    except failures():
+        is_folder = False  # the manifest's reader tells what is wrong
+    if not is_folder:
         return StudySource(path, path, key=None)
     table = join(out, LINKS)
     key = settings.pseudonym_key.get_secret_value()
