@@ -1,8 +1,9 @@
 """The quality gate's limits: from which value on a study is warned about, and refused.
 
 Part of `pirta.settings`, in a file of its own. A name is `GATE_warn_UNIT` or `GATE_refuse_UNIT`;
-the gates are measured in `pirta.imaging.quality`. The defaults stand on the values of real cases
-and of damaged copies of them (docs/QUALITY.md). Nothing is judged here.
+the gates are measured in `pirta.imaging.quality`. The defaults stand on the values of four real
+cases (tests/ray/test_real_quality.py holds them), of phantoms and of damaged copies of both.
+Nothing is judged here.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from pirta.errors import BrainNotFoundError
 from pirta.imaging.strip import (
     AlreadyStrippedStripper,
     AutoStripper,
+    DeepbetStripper,
     check_brain,
     is_stripped,
     make_stripper,
@@ -57,6 +58,35 @@ def test_holes_and_stray_voxels_do_not_change_the_mask(brain) -> None:
     data_XYZ[0, 0, 0] = 50
     mask_XYZ = AlreadyStrippedStripper().strip(Volume(data_XYZ, brain.dwi.affine))
     np.testing.assert_array_equal(mask_XYZ, brain.mask_XYZ)
+
+
+class WatchingNetwork:
+    """Stands in for deepbet's: the brain is what shines, and what it was shown is kept."""
+
+    def __init__(self) -> None:
+        self.shown_XYZ = np.empty(0, np.float32)
+
+    def run_model(self, data_XYZ: np.ndarray) -> np.ndarray:
+        self.shown_XYZ = data_XYZ
+        return (data_XYZ > 20).astype(np.float32)
+
+    def postprocess(self, mask_XYZ: np.ndarray) -> np.ndarray:
+        return mask_XYZ
+
+
+@pytest.mark.parametrize(("first", "last", "num_shown"), [(0, 40, 40), (10, 22, 38), (10, 23, 39)])
+def test_a_volume_lower_than_a_head_is_shown_to_deepbet_with_empty_slices_around_it(
+    brain, first: int, last: int, num_shown: int
+) -> None:
+    stripper = DeepbetStripper.__new__(DeepbetStripper)
+    stripper._network = network = WatchingNetwork()
+    data_XYZ = brain.dwi.data_XYZ[:, :, first:last]
+    mask_XYZ = stripper.strip(Volume(data_XYZ, brain.dwi.affine))
+    assert network.shown_XYZ.shape == (48, 56, num_shown)
+    margin = (num_shown - (last - first)) // 2
+    np.testing.assert_array_equal(network.shown_XYZ[:, :, margin : margin + last - first], data_XYZ)
+    assert not network.shown_XYZ[:, :, :margin].any()
+    np.testing.assert_array_equal(mask_XYZ, data_XYZ > 20)
 
 
 def test_an_empty_volume_has_no_brain(brain) -> None:
