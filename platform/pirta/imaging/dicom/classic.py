@@ -6,6 +6,7 @@ What a slice is, is said in `slices`. Enhanced multi-frame objects are read in `
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ from pydicom.dataset import Dataset
 
 from pirta.imaging.dicom.b_values import b_value_of, direction_of
 from pirta.imaging.dicom.kinds import is_corrected, kind_of
-from pirta.imaging.dicom.mosaic import Mosaic, mosaic_of
+from pirta.imaging.dicom.mosaic import mosaic_of
 from pirta.imaging.dicom.pixels import check_pixels, decode_frame
-from pirta.imaging.dicom.plane import Plane, plane_of
+from pirta.imaging.dicom.plane import Triple, plane_of
 from pirta.imaging.dicom.private import (
     GE_RELATION,
     PHILIPS,
@@ -25,8 +26,8 @@ from pirta.imaging.dicom.private import (
     private_value,
     text_of,
 )
-from pirta.imaging.dicom.rescale import gain_of, rescale_of
-from pirta.imaging.dicom.slices import Slice, Triple
+from pirta.imaging.dicom.rescale import Rescale, gain_of, rescale_of
+from pirta.imaging.dicom.slices import Slice
 
 MAX_SLICES = 4096
 
@@ -58,52 +59,44 @@ def classic_slices(dataset: Dataset, *, role: str) -> list[Slice]:
         manufacturer=text_of(dataset.get("Manufacturer")),
     )
 
-    def make(
-        plane: Plane,
-        shape: tuple[int, int],
-        num_expected: int | None,
-        stored: Callable[[], NDArray[np.float32]],
-    ) -> Slice:
-        return Slice(
-            position_mm=plane.position_mm,
-            along_row=plane.along_row,
-            along_column=plane.along_column,
-            row_step_mm=plane.row_step_mm,
-            column_step_mm=plane.column_step_mm,
-            shape=shape,
-            kind=kind,
-            b_value_s_mm2=b_value,
-            direction=direction_of(dataset, None, csa) if b_value else None,
-            series=text_of(dataset.get("SeriesInstanceUID")),
-            frame_of_reference=text_of(dataset.get("FrameOfReferenceUID")),
-            order=_order(dataset),
-            time=time_of(dataset),
-            is_corrected=is_corrected(words),
-            num_expected=num_expected,
-            thickness_mm=plane.thickness_mm,
-            adc_unit=rescale.adc_unit,
-            gain=gain_of(dataset, rescale),
-            read=lambda: rescale.apply(stored()),
-        )
-
+    make = partial(
+        Slice,
+        kind=kind,
+        b_value_s_mm2=b_value,
+        direction=direction_of(dataset, None, csa) if b_value else None,
+        series=text_of(dataset.get("SeriesInstanceUID")),
+        frame_of_reference=text_of(dataset.get("FrameOfReferenceUID")),
+        order=_order(dataset),
+        time=time_of(dataset),
+        is_corrected=is_corrected(words),
+        adc_unit=rescale.adc_unit,
+        gain=gain_of(dataset, rescale),
+    )
     if "MOSAIC" in {word.upper() for word in words}:
         mosaic = mosaic_of(dataset, csa, plane, role=role)
-        return _tiles(mosaic, make)
-    shape = (int(dataset.Rows), int(dataset.Columns))
-    return [make(plane, shape, _expected(dataset), lambda: decode_frame(dataset, 0, role=role))]
-
-
-def _tiles(
-    mosaic: Mosaic,
-    make: Callable[[Plane, tuple[int, int], int | None, Callable[[], NDArray[np.float32]]], Slice],
-) -> list[Slice]:
-    def tile(number: int) -> Callable[[], NDArray[np.float32]]:
-        return lambda: mosaic.tile(number)
-
+        return [
+            make(
+                plane=mosaic.plane(number),
+                shape=mosaic.shape,
+                num_expected=mosaic.num_slices,
+                read=_rescaled(rescale, mosaic.tile, number),
+            )
+            for number in range(mosaic.num_slices)
+        ]
     return [
-        make(mosaic.plane(number), mosaic.shape, mosaic.num_slices, tile(number))
-        for number in range(mosaic.num_slices)
+        make(
+            plane=plane,
+            shape=(int(dataset.Rows), int(dataset.Columns)),
+            num_expected=_expected(dataset),
+            read=_rescaled(rescale, partial(decode_frame, dataset, role=role), 0),
+        )
     ]
+
+
+def _rescaled(
+    rescale: Rescale, stored: Callable[[int], NDArray[np.float32]], number: int
+) -> Callable[[], NDArray[np.float32]]:
+    return lambda: rescale.apply(stored(number))
 
 
 def first_item(holder: Dataset, keyword: str) -> Dataset | None:

@@ -19,10 +19,10 @@ from pirta.imaging.dicom.classic import first_item, time_of
 from pirta.imaging.dicom.kinds import is_corrected, kind_of
 from pirta.imaging.dicom.parse import SEND_AGAIN
 from pirta.imaging.dicom.pixels import MAX_FRAMES, check_pixels, decode_frame
-from pirta.imaging.dicom.plane import plane_of
+from pirta.imaging.dicom.plane import Triple, plane_of
 from pirta.imaging.dicom.private import numbers_of, text_of
 from pirta.imaging.dicom.rescale import Rescale, gain_of, rescale_of
-from pirta.imaging.dicom.slices import Slice, Triple
+from pirta.imaging.dicom.slices import Slice
 
 Found = TypeVar("Found")
 
@@ -70,40 +70,26 @@ class _Groups:
 def _slice_of(dataset: Dataset, groups: _Groups, number: int, *, role: str) -> Slice | None:
     role = f"Frame {number + 1} of {role}"
     diffusion, content = groups("MRDiffusionSequence"), groups("FrameContentSequence")
-    frame_type = groups("MRImageFrameTypeSequence") or Dataset()
-    found = frame_type.get("FrameType") or dataset.get("ImageType") or ()
-    words = [found] if isinstance(found, str) else [str(word) for word in found]
     holders = [one for one in (*map(groups, _UNASSIGNED), dataset) if one is not None]
     b_value = _first(b_value_of(one, diffusion, {}) for one in holders)
-    component = frame_type.get("ComplexImageComponent") or dataset.get("ComplexImageComponent")
+    words = _words(dataset, groups)
     kind = kind_of(
         dataset,
         image_type=words,
         diffusion=diffusion,
-        complex_component=text_of(component).upper(),
+        complex_component=_component(dataset, groups),
         b_value=b_value,
     )
     if kind == "other":
         return None
-    plane = plane_of(
-        groups("PlanePositionSequence"),
-        groups("PlaneOrientationSequence"),
-        groups("PixelMeasuresSequence"),
-        role=role,
-    )
-    rescale = rescale_of(
-        groups("PixelValueTransformationSequence") or dataset,
-        groups("RealWorldValueMappingSequence")
-        or first_item(dataset, "RealWorldValueMappingSequence"),
-        is_adc=kind == "adc",
-        manufacturer=text_of(dataset.get("Manufacturer")),
-    )
+    rescale = _rescale(dataset, groups, is_adc=kind == "adc")
     return Slice(
-        position_mm=plane.position_mm,
-        along_row=plane.along_row,
-        along_column=plane.along_column,
-        row_step_mm=plane.row_step_mm,
-        column_step_mm=plane.column_step_mm,
+        plane=plane_of(
+            groups("PlanePositionSequence"),
+            groups("PlaneOrientationSequence"),
+            groups("PixelMeasuresSequence"),
+            role=role,
+        ),
         shape=(int(dataset.Rows), int(dataset.Columns)),
         kind=kind,
         b_value_s_mm2=b_value,
@@ -114,10 +100,31 @@ def _slice_of(dataset: Dataset, groups: _Groups, number: int, *, role: str) -> S
         time=time_of(dataset),
         is_corrected=is_corrected(words),
         num_expected=None,
-        thickness_mm=plane.thickness_mm,
         adc_unit=rescale.adc_unit,
         gain=_first(gain_of(one, rescale) for one in holders),
         read=_reader(dataset, number, rescale, role),
+    )
+
+
+def _words(dataset: Dataset, groups: _Groups) -> list[str]:
+    frame_type = groups("MRImageFrameTypeSequence") or Dataset()
+    found = frame_type.get("FrameType") or dataset.get("ImageType") or ()
+    return [found] if isinstance(found, str) else [str(word) for word in found]
+
+
+def _component(dataset: Dataset, groups: _Groups) -> str:
+    frame_type = groups("MRImageFrameTypeSequence") or Dataset()
+    found = frame_type.get("ComplexImageComponent") or dataset.get("ComplexImageComponent")
+    return text_of(found).upper()
+
+
+def _rescale(dataset: Dataset, groups: _Groups, *, is_adc: bool) -> Rescale:
+    name = "RealWorldValueMappingSequence"
+    return rescale_of(
+        groups("PixelValueTransformationSequence") or dataset,
+        groups(name) or first_item(dataset, name),
+        is_adc=is_adc,
+        manufacturer=text_of(dataset.get("Manufacturer")),
     )
 
 

@@ -117,7 +117,7 @@ def _to_first_tile(
 
 def _normal(csa: Mapping[str, Any], plane: Plane, *, role: str) -> NDArray[np.float64]:
     told = csa_numbers(csa, "SliceNormalVector")
-    across = np.asarray(np.cross(plane.along_row, plane.along_column), dtype=np.float64)
+    across = plane.normal
     cosine = float(np.dot(told, across)) if len(told) == 3 else 0.0
     if abs(cosine) < MIN_COSINE:
         raise SeriesError(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID
+from pydicom.uid import UID, RLELossless
 
 from pirta.errors import FileUnreadableError
 from pirta.imaging.dicom.parse import SEND_AGAIN, reading
@@ -24,6 +24,9 @@ MAX_SIDE = 2**13
 
 _FRAME_HEADER = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf\xf7]")
 """Start of frame of JPEG and JPEG-LS: the image's own word on its size follows."""
+
+_HEADER_LENGTHS = (11, 14, 17)
+"""Of such a header with one, two or three colours."""
 
 
 def check_pixels(dataset: Dataset, num_frames: int, *, role: str) -> None:
@@ -50,7 +53,10 @@ def check_pixels(dataset: Dataset, num_frames: int, *, role: str) -> None:
             f"{role} has {bits} bits a pixel; 8, 16 or 32 are possible.", remedy=SEND_AGAIN
         )
     needed = rows * columns * num_frames * bits // 8
-    if not _syntax(dataset).is_compressed and len(data) < needed:
+    syntax = _syntax(dataset)
+    if syntax.is_compressed and syntax != RLELossless:  # run lengths unpack to little
+        _check_claims(data, rows * columns, role=role)
+    if not syntax.is_compressed and len(data) < needed:
         raise FileUnreadableError(
             f"{role} is cut short: {len(data)} of {needed} bytes of pixels.", remedy=SEND_AGAIN
         )
@@ -63,8 +69,6 @@ def decode_frame(dataset: Dataset, index: int, *, role: str) -> NDArray[np.float
         FileUnreadableError: damaged, cut short, or compressed in a way that cannot be read here.
     """
     syntax = _syntax(dataset)
-    if syntax.is_compressed:
-        _check_claims(dataset, role=role)
     try:
         with reading(role):
             frame_RC = pixel_array(dataset, index=index, raw=True)
@@ -84,17 +88,17 @@ def decode_frame(dataset: Dataset, index: int, *, role: str) -> NDArray[np.float
     return frame_RC.astype(np.float32)
 
 
-def _check_claims(dataset: Dataset, *, role: str) -> None:
-    """Hold what a compressed frame says of its size against the header, before unpacking it.
+def _check_claims(data: bytes, num_pixels: int, *, role: str) -> None:
+    """Hold what compressed frames say of their size against the header, before unpacking them.
 
     Decoders trust the frame; 65535 x 65535 pixels would be asked for where a byte was damaged.
+    Within compressed data these markers cannot stand (T.81 B.1.1.5, T.87 A.1).
     """
-    data: bytes = dataset.PixelData
-    for found in _FRAME_HEADER.finditer(data, 0, len(data)):
+    for found in _FRAME_HEADER.finditer(data):
         at = found.end()
         length = int.from_bytes(data[at : at + 2], "big")
         rows, columns = (int.from_bytes(data[at + k : at + k + 2], "big") for k in (3, 5))
-        if length in (11, 14, 17) and rows * columns > 4 * int(dataset.Rows) * int(dataset.Columns):
+        if length in _HEADER_LENGTHS and rows * columns > 4 * num_pixels:
             raise FileUnreadableError(
                 f"{role} is compressed and claims {rows}x{columns} pixels in one frame.",
                 remedy="Export the series uncompressed (Explicit VR Little Endian).",

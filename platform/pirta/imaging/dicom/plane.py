@@ -1,6 +1,7 @@
 """The plane of one stored image: position, orientation and spacing, checked to be a plane.
 
-Vectors are in the patient's axes as DICOM has them (LPS), in millimetres. A header whose row and
+Vectors are in the patient's axes as DICOM has them (LPS: x to the left, y to the back, z to the
+head), in millimetres. A header whose row and
 column are not two unit vectors at a right angle is refused, never repaired.
 """
 
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from pirta.errors import GeometryError
-from pirta.imaging.dicom.slices import Triple
+
+Triple = tuple[float, float, float]
 
 SPACING_RANGE_MM = (0.1, 20.0)
 MAX_POSITION_MM = 10_000.0
@@ -27,7 +29,16 @@ _REMEDY = "Export the original series from the scanner or the archive."
 
 @dataclass(frozen=True)
 class Plane:
-    """Where the pixels of one image lie; see `Slice` for the fields."""
+    """Where the pixels of one image lie.
+
+    Attributes:
+        position_mm: centre of the first stored pixel.
+        along_row: unit vector from one column to the next.
+        along_column: unit vector from one row to the next.
+        row_step_mm, column_step_mm: distance of neighbouring rows, of neighbouring columns.
+        thickness_mm: nominal.
+        between_mm: from slice to slice, where the header tells; positions say it better.
+    """
 
     position_mm: Triple
     along_row: Triple
@@ -36,6 +47,11 @@ class Plane:
     column_step_mm: float
     thickness_mm: float | None
     between_mm: float | None
+
+    @property
+    def normal(self) -> NDArray[np.float64]:
+        """Unit vector across the plane, right-handed with row and column."""
+        return np.asarray(np.cross(self.along_row, self.along_column), dtype=np.float64)
 
     def moved(self, step_mm: NDArray[np.float64]) -> Plane:
         """Return the plane shifted by a vector."""

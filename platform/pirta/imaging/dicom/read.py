@@ -50,7 +50,7 @@ def read_dicom_pair(files: Mapping[str, bytes]) -> DiffusionPair:
         b0=pair.b0,
         b_value_s_mm2=pair.b_value_s_mm2,
         adc_unit=pair.adc_unit,
-        slice_thickness_mm=(chosen.dwi or chosen.fit)[0].first.thickness_mm,
+        slice_thickness_mm=(chosen.dwi or chosen.fit)[0].first.plane.thickness_mm,
         provenance={**notes, **chosen.notes, **pair.provenance},
     )
 

@@ -55,7 +55,7 @@ def _run(kind: Kind, slices: Sequence[Slice]) -> Run:
 
 
 def _volumes(slices: Sequence[Slice], *, name: str) -> list[Stack]:
-    ordered = sorted(slices, key=lambda one: (one.order, one.position_mm))
+    ordered = sorted(slices, key=lambda one: (one.order, one.plane.position_mm))
     places = find_places(ordered, name=name)
     _check_count(ordered, places, name=name)
     grouped: dict[tuple[float, Direction], list[tuple[int, Slice]]] = defaultdict(list)

@@ -62,10 +62,10 @@ class Stack:
     @property
     def affine(self) -> NDArray[np.float64]:
         """From (column, row, slice) to world millimetres, RAS+ (PS3.3 equation C.7.6.2.1-1)."""
-        start, end = (np.array(self.slices[k].position_mm) for k in (0, -1))
+        start, end = (np.array(self.slices[k].plane.position_mm) for k in (0, -1))
         lps = np.eye(4)
-        lps[:3, 0] = np.array(self.first.along_row) * self.first.column_step_mm
-        lps[:3, 1] = np.array(self.first.along_column) * self.first.row_step_mm
+        lps[:3, 0] = np.array(self.first.plane.along_row) * self.first.plane.column_step_mm
+        lps[:3, 1] = np.array(self.first.plane.along_column) * self.first.plane.row_step_mm
         lps[:3, 2] = (end - start) / (len(self.slices) - 1)
         lps[:3, 3] = start
         affine: NDArray[np.float64] = LPS_TO_RAS @ lps
@@ -83,8 +83,8 @@ class Stack:
 
 def heights_mm(slices: Sequence[Slice]) -> NDArray[np.float64]:
     """Return each slice's place along the normal of the first."""
-    positions = np.array([one.position_mm for one in slices])
-    heights: NDArray[np.float64] = positions @ slices[0].normal
+    positions = np.array([one.plane.position_mm for one in slices])
+    heights: NDArray[np.float64] = positions @ slices[0].plane.normal
     return heights
 
 
@@ -131,9 +131,11 @@ def say_missing(numbers: Sequence[int], places: NDArray[np.float64]) -> str:
 
 def _check_alike(slices: Sequence[Slice], *, name: str) -> None:
     shapes = {one.shape for one in slices}
-    spacings = {(round(one.row_step_mm, 3), round(one.column_step_mm, 3)) for one in slices}
-    first = np.array([*slices[0].along_row, *slices[0].along_column])
-    cosines = np.array([[*one.along_row, *one.along_column] for one in slices])
+    spacings = {
+        (round(one.plane.row_step_mm, 3), round(one.plane.column_step_mm, 3)) for one in slices
+    }
+    first = np.array([*slices[0].plane.along_row, *slices[0].plane.along_column])
+    cosines = np.array([[*one.plane.along_row, *one.plane.along_column] for one in slices])
     num_turned = int(np.sum(np.abs(cosines - first).max(axis=1) > COSINE_TOLERANCE))
     problems = []
     if len(shapes) > 1:
@@ -170,9 +172,9 @@ def _check_even(places: NDArray[np.float64], *, name: str) -> None:
 
 
 def _check_in_line(slices: Sequence[Slice], step_mm: float, *, name: str) -> None:
-    positions = np.array([one.position_mm for one in slices])
+    positions = np.array([one.plane.position_mm for one in slices])
     offsets = positions - positions[0]
-    normal = slices[0].normal
+    normal = slices[0].plane.normal
     stray_mm = float(np.linalg.norm(offsets - np.outer(offsets @ normal, normal), axis=1).max())
     if stray_mm > max(MIN_STRAY_MM, SPACING_TOLERANCE * step_mm):
         raise SeriesError(
