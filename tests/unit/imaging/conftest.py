@@ -78,3 +78,28 @@ def pair(brain: Brain) -> tuple[bytes, bytes]:
 def nifti() -> Callable[..., bytes]:
     """The function `to_bytes`: tests cannot import from a conftest."""
     return to_bytes
+
+
+SMALL = (8, 9, 6)
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """b0, three weighted directions, their trace and ADC (10⁻³ mm²/s), as stored arrays."""
+
+    b0: NDArray[np.float32]
+    directions: list[NDArray[np.float32]]
+    dwi: NDArray[np.float32]
+    adc: NDArray[np.float32]
+    series: NDArray[np.float32]
+
+
+@pytest.fixture(scope="session")
+def phantom() -> Phantom:
+    """A small diffusion study of known decay."""
+    rng = np.random.default_rng(2)
+    b0 = rng.uniform(400, 900, SMALL).astype(np.float32)
+    adcs = [rng.uniform(0.6, 1.2, SMALL).astype(np.float32) for _ in range(3)]
+    weighted = [b0 * np.exp(-adc) for adc in adcs]
+    dwi = b0 * np.exp(-np.mean(adcs, axis=0))
+    return Phantom(b0, weighted, dwi, np.mean(adcs, axis=0), np.stack([b0, *weighted], axis=-1))
