@@ -95,5 +95,6 @@ def _is_same_data(first_XYZ: NDArray[np.float32], second_XYZ: NDArray[np.float32
     peak = int(np.argmax(np.abs(first)))
     if second[peak] == 0 or first[peak] == 0:
         return False
-    scaled = second * (float(first[peak]) / float(second[peak]))
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not the same
+        scaled = second * (float(first[peak]) / float(second[peak]))
     return bool(np.allclose(first, scaled, rtol=1e-4, atol=1e-6 * abs(float(first[peak]))))
