@@ -43,15 +43,12 @@ class Cases:
         stream, place = self._stream(index)
         seed, name = stream[place % len(stream)]
         rng = np.random.default_rng([self.seed, index])
-        study = seed.mutators[name](rng, seed.study)
+        name, study = _damaged(rng, seed, name)
         if name != "none" and rng.random() < TWICE_SHARE and study.parts:
-            study = self._again(rng, seed, study)
+            second = str(rng.choice(sorted(seed.mutators)))
+            # What the second one does may undo what made the first unanswerable.
+            study = replace(seed.mutators[second](rng, study), must_refuse=None)
         return Case(index, seed, name, study)
-
-    def _again(self, rng: np.random.Generator, seed: Seed, study: Study) -> Study:
-        second = str(rng.choice(sorted(seed.mutators)))
-        # What the second one does may undo what made the first unanswerable.
-        return replace(seed.mutators[second](rng, study), must_refuse=None)
 
     def _stream(self, index: int) -> tuple[list[tuple[Seed, str]], int]:
         if index % 10 == 7:
@@ -71,6 +68,15 @@ class Cases:
     @cached_property
     def _pairs_real(self) -> list[tuple[Seed, str]]:
         return _pairs(self.real)
+
+
+def _damaged(rng: np.random.Generator, seed: Seed, name: str) -> tuple[str, Study]:
+    """Return the damaged study, and by which mutator: another where the first found no hold."""
+    study = seed.mutators[name](rng, seed.study)
+    while name != "none" and study.parts == seed.study.parts:
+        name = str(rng.choice(sorted(seed.mutators)))
+        study = seed.mutators[name](rng, seed.study)
+    return name, study
 
 
 def _pairs(seeds: Sequence[Seed]) -> list[tuple[Seed, str]]:

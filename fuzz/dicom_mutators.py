@@ -17,8 +17,7 @@ from fuzz.dicom_elements import Element, everything, find, with_value
 from fuzz.study import PATIENT, SERIAL, UID_ROOT, Study
 
 _TEXTS = tuple(
-    text.encode()
-    for text in (
+    text.encode() for text in (
         "0", "0\\0", "-1\\-1", "nan\\nan", "inf\\1", "1e30\\1e30", "1e-30\\1e-30", "", " ", "1",
         f"{PATIENT}\\1", PATIENT, "1,5\\1,5", "8\\8\\8\\8", "1\\0\\0\\1\\0\\0", "9" * 200, "\0\0",
         "0\\0\\0", "nan\\0\\0", "1e30\\0\\0", "0\\0\\0\\0\\0\\0", "1\\0\\0\\0\\2\\0", "0x10\\0x10",
@@ -26,8 +25,7 @@ _TEXTS = tuple(
     )
 )  # fmt: skip
 _UIDS = tuple(
-    uid.encode()
-    for uid in (
+    uid.encode() for uid in (
         "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2",
         "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.90",
         "1.2.840.10008.1.2.5", "1.2.3", "", PATIENT, f"{UID_ROOT}.9", "1.2.840.10008.5.1.4.1.1.4",
@@ -35,20 +33,23 @@ _UIDS = tuple(
     )
 )  # fmt: skip
 _WORDS = tuple(
-    word.encode()
-    for word in (
+    word.encode() for word in (
         "", PATIENT, "ORIGINAL", "DERIVED\\PRIMARY\\DIFFUSION\\ADC", "A\\B\\C\\D\\MOSAIC",
         "DERIVED\\PRIMARY\\DIFFUSION\\TRACEW", "\\" * 1000, "RGB", "MONOCHROME1", "PALETTE COLOR",
     )
 )  # fmt: skip
+_NAN, _INF = float("nan"), float("inf")
+_SHORTS = (0, 1, 2, 3, 7, 8, 12, 15, 17, 32, 64, 65535)
+_DOUBLES = (0, -5, 1e300, _NAN, _INF, 1000.0, 999.9, 20)
+_FLOATS = (0, -5, 1e30, _NAN, 1000.0)
 _OF_VR = {
     "DS": _TEXTS, "IS": _TEXTS, "LO": _TEXTS, "TM": _TEXTS, "UI": _UIDS, "CS": _WORDS,
-    "US": tuple(struct.pack("<H", n) for n in (0, 1, 2, 3, 7, 8, 12, 15, 17, 32, 64, 65535))
-    + (b"", b"\0", bytes(4)),
-    "FD": tuple(
-        struct.pack("<d", n) for n in (0, -5, 1e300, float("nan"), float("inf"), 1000.0, 999.9, 20)
-    ) + (b"", b"\0" * 7, bytes(24), struct.pack("<3d", float("nan"), 1, 0)),
-    "FL": tuple(struct.pack("<f", n) for n in (0, -5, 1e30, float("nan"), 1000.0)) + (b"", b"\0"),
+    "US": (*(struct.pack("<H", number) for number in _SHORTS), b"", b"\0", bytes(4)),
+    "FD": (
+        *(struct.pack("<d", number) for number in _DOUBLES),
+        b"", b"\0" * 7, bytes(24), struct.pack("<3d", _NAN, 1, 0),
+    ),
+    "FL": (*(struct.pack("<f", number) for number in _FLOATS), b"", b"\0"),
     "OB": (b"", b"SV10", b"SV10\4\3\2\1\xff\xff\xff\x7f\x4d\0\0\0", bytes(1000)),
     "OW": (b"", b"\0", bytes(1000)),
 }  # fmt: skip
