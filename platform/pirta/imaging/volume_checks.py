@@ -21,6 +21,9 @@ SPACING_RANGE_MM = (0.2, 20.0)
 MAX_DISTANCE_MM = 1e5
 """From the world's origin to the first voxel: beyond, millimetres drown in rounding."""
 
+MAX_MAGNITUDE = 1e30
+"""Sums and products of larger values leave the range of float32."""
+
 LABEL_ROLES = ("mask", "territory")
 """Roles that may be empty: a study may have no lesion."""
 
@@ -84,7 +87,8 @@ def check_numbers(values_XYZ: NDArray[np.float32], *, role: str) -> None:
     """Refuse voxels that are no numbers, and images without content.
 
     Raises:
-        IntensityError: NaN or infinite voxels; for images also all the same.
+        IntensityError: NaN or infinite voxels; for images also all the same, or beyond
+            `MAX_MAGNITUDE`.
     """
     num_bad = int(values_XYZ.size - np.count_nonzero(np.isfinite(values_XYZ)))
     if num_bad:
@@ -95,6 +99,12 @@ def check_numbers(values_XYZ: NDArray[np.float32], *, role: str) -> None:
     if role.lower() in LABEL_ROLES:
         return
     low, high = float(values_XYZ.min()), float(values_XYZ.max())
+    if max(-low, high) > MAX_MAGNITUDE:
+        raise IntensityError(
+            f"The {role} volume holds the value {max(-low, high):.2g}; no image reaches "
+            f"{MAX_MAGNITUDE:g}.",
+            remedy="Export the volume again; its scaling or its voxels are damaged.",
+        )
     if low == high:
         what = "zero" if low == 0 else f"the same value, {low:g}"
         raise IntensityError(

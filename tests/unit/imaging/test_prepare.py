@@ -78,6 +78,24 @@ def test_the_adc_unit_of_the_file_does_not_show_in_the_result(
         assert study.facts["adc_unit"] == unit
 
 
+def test_the_scale_of_the_dwi_does_not_show_and_one_that_no_float_carries_is_refused(
+    pair: Pair, brain, nifti: Nifti
+) -> None:
+    expected = _prepare(pair).study
+    for factor in (1e-30, 1e25):
+        dwi = nifti(brain.dwi.data_XYZ * np.float32(factor), brain.dwi.affine)
+        study = _prepare((dwi, pair[1])).study
+        np.testing.assert_allclose(study.volume_CXYZ, expected.volume_CXYZ, atol=1e-3)
+        assert [one.verdict for one in study.gates] == [one.verdict for one in expected.gates]
+    for place, role in ((0, "DWI"), (1, "ADC")):
+        broken_XYZ = (brain.dwi if place == 0 else brain.adc).data_XYZ.copy()
+        broken_XYZ[24, 28, 20] = 3e38
+        files = list(pair)
+        files[place] = nifti(broken_XYZ, brain.dwi.affine)
+        with pytest.raises(IntensityError, match=rf"{role} volume holds the value 3e\+38"):
+            _prepare((files[0], files[1]))
+
+
 @pytest.mark.parametrize("axes", ["LPS", "PIR"])
 def test_the_stored_orientation_does_not_show_in_the_result(
     pair: Pair, brain, nifti: Nifti, axes: str

@@ -17,8 +17,8 @@ def outside_percent(
     adc_XYZ: NDArray[np.float32], brain_XYZ: NDArray[np.bool_], *, factor: float
 ) -> float:
     """Return the share of brain voxels at or below 0, or above 4; `factor` gives 10⁻³ mm²/s."""
-    inside = adc_XYZ[brain_XYZ] * np.float32(factor)
+    inside = adc_XYZ[brain_XYZ]
     if not inside.size:
         return 100.0
-    low, high = POSSIBLE
+    low, high = POSSIBLE[0] / factor, POSSIBLE[1] / factor
     return 100 * float(np.count_nonzero((inside <= low) | (inside > high)) / inside.size)

@@ -6,6 +6,7 @@ Nothing is measured here.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from pirta.contracts.quality import GateResult, Verdict
@@ -38,7 +39,7 @@ def pass_through(gate: Gate, value: float | None, settings: QualitySettings) -> 
         for kind in ("warn", "refuse")
     )
     is_floor = settings.is_floor(gate.name)
-    if value is None:
+    if value is None or not math.isfinite(value):
         reason = f"{gate.subject} could not be measured."
         return GateResult(gate=gate.name, value=None, unit=gate.unit, verdict="warn", reason=reason)
     sign = 1 if is_floor else -1

@@ -55,7 +55,9 @@ def _edges(
     spacing_mm: tuple[float, float, float],
 ) -> NDArray[np.float32]:
     """Return the gradient's size, capped (one bright rim must not decide), with mean 0."""
-    smooth = ndimage.uniform_filter(data_XYZ, steps)[tuple(slice(None, None, s) for s in steps)]
+    peak = float(np.abs(data_XYZ).max())
+    scaled_XYZ = data_XYZ / np.float32(peak) if peak > 0 else data_XYZ  # squares have to fit
+    smooth = ndimage.uniform_filter(scaled_XYZ, steps)[tuple(slice(None, None, s) for s in steps)]
     sides_mm = [side * step for side, step in zip(spacing_mm, steps, strict=True)]
     parts = np.gradient(smooth, *sides_mm)
     size = np.sqrt(sum(part**2 for part in parts))

@@ -88,7 +88,7 @@ def _rayleigh_sigma(air: NDArray[np.float32]) -> float:
     return float(np.sqrt(np.mean(kept**2) / TRIMMED_MEAN_SQUARE))
 
 
-def _residual_inside(dwi: Volume, brain_XYZ: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _residual_inside(dwi: Volume, brain_XYZ: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the operator's answer where its whole window lies in the brain."""
     axis = slice_axis(dwi.spacing_mm)
     box = ndimage.find_objects(brain_XYZ.astype(np.uint8))[0]
@@ -98,7 +98,9 @@ def _residual_inside(dwi: Volume, brain_XYZ: NDArray[np.bool_]) -> NDArray[np.fl
         brain_PQS & (data_PQS > 0), structure=np.ones((3, 3, 1), np.bool_)
     )
     if np.count_nonzero(inside_PQS) < MIN_INSIDE_VOXELS:
-        return np.empty(0, np.float32)
-    answer_PQS = ndimage.convolve(data_PQS, _OPERATOR_PQ[:, :, None], mode="nearest")
-    residual: NDArray[np.float32] = answer_PQS[inside_PQS]
+        return np.empty(0, np.float64)
+    answer_PQS = ndimage.convolve(
+        data_PQS, _OPERATOR_PQ[:, :, None], mode="nearest", output=np.float64
+    )
+    residual: NDArray[np.float64] = answer_PQS[inside_PQS]
     return residual
