@@ -16,6 +16,7 @@ from pirta.imaging.dicom.classic import classic_slices
 from pirta.imaging.dicom.detect import is_dicom
 from pirta.imaging.dicom.enhanced import enhanced_slices
 from pirta.imaging.dicom.parse import is_image, parse, reading
+from pirta.imaging.dicom.private import numbers_of
 from pirta.imaging.dicom.slices import Slice
 
 
@@ -58,7 +59,8 @@ def read_slices(files: Mapping[str, bytes]) -> tuple[list[Slice], dict[str, str]
 
 
 def _slices(dataset: Dataset, *, role: str) -> list[Slice]:
-    is_enhanced = "PerFrameFunctionalGroupsSequence" in dataset or "NumberOfFrames" in dataset
+    num_frames = numbers_of(dataset.get("NumberOfFrames"), "s") or (1.0,)
+    is_enhanced = "PerFrameFunctionalGroupsSequence" in dataset or num_frames[0] != 1
     return (enhanced_slices if is_enhanced else classic_slices)(dataset, role=role)
 
 

@@ -16,7 +16,7 @@ from pydicom.uid import JPEGLSLossless, RLELossless
 from pirta.errors import PirtaError
 from pirta.imaging.dicom.read import read_dicom_pair
 
-NUM_CASES = 80
+NUM_CASES = 60
 HEADER_BYTES = 1800
 ABSURD = (b"\xff\xff\xff\xff", b"\0\0\0\x80", b"\xff\xff\xff\x7f", b"\0\0\xf0\x7f")
 TYPES = (b"US", b"DS", b"SQ", b"FD", b"CS", b"IS", b"UI", b"OW")
@@ -47,9 +47,7 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 
 @pytest.fixture(scope="module")
 def studies(dicom: SimpleNamespace) -> list[dict[str, bytes]]:
-    axes = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
-    raw = [dicom.raw(0.0, uid="1.2.9"), *(dicom.raw(1000.0, one, uid="1.2.9") for one in axes)]
-    found = [dicom.classic(dicom.trace(), dicom.adc_map()), dicom.classic(*raw)]
+    found = [dicom.classic(dicom.trace(), dicom.adc_map())]
     for syntax in (None, RLELossless, JPEGLSLossless):
         files = {}
         for name, series in (("a", dicom.trace()), ("b", dicom.adc_map())):

@@ -38,7 +38,7 @@ def shuffled(files: dict[str, bytes], seed: int) -> dict[str, bytes]:
     return {f"{number}": data for number, data in enumerate(contents)}
 
 
-@settings(max_examples=24, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=16, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     turn=st.sampled_from(TURNS),
     seed=st.integers(0, 999),
@@ -56,7 +56,7 @@ def test_any_stored_orientation_and_any_order_of_files_reads_back_to_the_phantom
     assert pair.b_value_s_mm2 == 1000
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(turn=st.sampled_from(TURNS), seed=st.integers(0, 999), degrees=st.floats(-40, 40))
 def test_enhanced_frames_in_any_order_and_orientation_read_back_to_the_phantom(
     dicom: SimpleNamespace, turn: np.ndarray, seed: int, degrees: float
@@ -92,6 +92,26 @@ def test_files_without_preamble_and_meta_header_are_read(
     pair = read_dicom_pair(files)
     assert same(pair.dwi, trace.volume)
     assert same(pair.adc, adc.volume)
+
+
+def test_a_classic_image_that_counts_its_one_frame_is_read(dicom: SimpleNamespace) -> None:
+    trace, adc = dicom.trace(extra={"NumberOfFrames": 1}), dicom.adc_map()
+    assert same(read_dicom_pair(dicom.classic(trace, adc)).dwi, trace.volume)
+
+
+def test_isotropic_frames_beside_directions_are_the_scanners_trace(
+    dicom: SimpleNamespace,
+) -> None:
+    b0, mean = dicom.raw(0.0), dicom.raw(1000.0)
+    directions = [dicom.raw(1000.0, axis) for axis in AXES]
+    mean.volume.data_XYZ[:] -= 1
+    dataset = dicom.enhanced_dataset(b0, *directions, mean)
+    for frame in dataset.PerFrameFunctionalGroupsSequence[-8:]:
+        frame.MRDiffusionSequence[0].DiffusionDirectionality = "ISOTROPIC"
+    pair = read_dicom_pair({"a": dicom.to_bytes(dataset)})
+    assert same(pair.dwi, mean.volume)
+    expected_XYZ = -np.log(mean.volume.data_XYZ / b0.volume.data_XYZ)
+    assert np.allclose(pair.adc.data_XYZ, expected_XYZ, atol=1e-3)
 
 
 def test_left_stays_left(dicom: SimpleNamespace) -> None:
