@@ -19,7 +19,7 @@ export TOKENIZERS_PARALLELISM := false
 export OMP_NUM_THREADS ?= 1
 export PYTHON
 
-.PHONY: help setup demo test check bench weights docs
+.PHONY: help setup demo test check bench fuzz weights docs
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -42,6 +42,9 @@ check: setup ## ruff, mypy strict, import-linter, house tests
 
 bench: setup ## ratios against fair baselines, into bench-out/
 	@$(BIN)/python -m bench $(ARGS)
+
+fuzz: setup ## damaged studies, each to end in an error or a right answer (ARGS="--count 5000")
+	@$(BIN)/python -m fuzz $(ARGS)
 
 docs: setup ## write docs/SETTINGS.md and docs/ERRORS.md anew from the code
 	@$(BIN)/python scripts/write_reference.py

@@ -1,8 +1,8 @@
 """Which case a number stands for: the same study, damaged in the same way, on every machine.
 
-Numbers that end in 7 are for whole preparations, those that end in 9 for the real studies where
-they lie beside the checkout; all others go through the pairs of small seed and mutator in turn,
-so that every pair gets an equal share.
+Numbers that end in 7 are for whole preparations, every second that ends in 9 for the real studies
+where they lie beside the checkout; all others go through the pairs of small seed and mutator in
+turn, so that every pair gets an equal share.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Cases:
     def _stream(self, index: int) -> tuple[list[tuple[Seed, str]], int]:
         if index % 10 == 7:
             return self._pairs_prepared, index // 10
-        if index % 10 == 9 and self.real:
-            return self._pairs_real, index // 10
+        if index % 20 == 9 and self.real:
+            return self._pairs_real, index // 20
         return self._pairs_small, index
 
     @cached_property

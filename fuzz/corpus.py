@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from fuzz import dicom_seeds, metaimage_seeds, nifti_seeds
+from fuzz import real_seeds as real
 from fuzz.archive_mutators import ARCHIVE_MUTATORS, inside
 from fuzz.archive_seeds import Kind, packed
 from fuzz.byte_mutators import BYTE_MUTATORS, Mutator
@@ -108,5 +109,14 @@ def _packed(make: Callable[[], Study], kind: Kind) -> Study:
 
 def real_seeds(folder: Path) -> list[Seed]:
     """Return the seeds that the real cases in a folder make; none where it holds none."""
-    del folder
-    return []
+    places = {
+        "isles22-strokecase0009": real.isles,
+        "jhu-ads-subject02": real.jhu,
+        "dicom-siemens-xa30": real.siemens,
+        "dicom-philips": real.philips,
+    }
+    return [
+        Seed(f"real {name}", partial(make, folder))
+        for name, make in places.items()
+        if (folder / name).is_dir()
+    ]

@@ -1,4 +1,4 @@
-"""A Siemens CSA header, written by the notes of nibabel ("Siemens format DICOM with CSA header")."""
+"""A Siemens CSA header, by nibabel's notes ("Siemens format DICOM with CSA header")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The elements of a DICOM file found in its bytes, so that what no writer would write can be put in.
+"""The elements of a DICOM file found in its bytes, to put in what no writer would write.
 
 Explicit VR little endian only; a file in another syntax has no elements here. Nothing is parsed.
 """

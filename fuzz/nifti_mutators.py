@@ -173,6 +173,25 @@ def bomb(rng: np.random.Generator, study: Study) -> Study:
     return study.with_part(name, data, "gzip bomb").refused("zeros without end")
 
 
+def largest_claim(rng: np.random.Generator, study: Study) -> Study:
+    """Claim as much as is allowed, of the widest type, and unpack to all of it."""
+    name = _pick_image(rng, study)
+    opened = _open(study.parts[name]) if name else None
+    if opened is None:
+        return study
+    raw, header = opened
+    if study.form == "bag":
+        header["dim"][:5], num_voxels = [4, 128, 128, 128, 64], 2**27
+    else:
+        header["dim"][:5], num_voxels = [3, 512, 512, 256, 1], 2**26
+    header["datatype"], header["bitpix"] = (64, 64) if rng.random() < 0.5 else (16, 32)
+    voxels = raw[header.sizeof_hdr + 4 :]
+    if rng.random() < 0.5:  # otherwise no volume varies, and the first one ends it
+        voxels = np.linspace(1, 2, 2**15).tobytes()
+    data = gzip_bomb(header.binaryblock + bytes(4) + voxels, int(1.05 * 8 * num_voxels))
+    return study.with_part(name, data, f"all of {num_voxels} voxels").refused("a false checksum")
+
+
 def nested_gzip(rng: np.random.Generator, study: Study) -> Study:
     """Pack a part again, one to thirty times."""
     name = pick(rng, study)
@@ -262,6 +281,7 @@ NIFTI_MUTATORS: Mapping[str, Mutator] = {
     "not-numbers": not_numbers,
     "flat": flat,
     "bomb": bomb,
+    "largest-claim": largest_claim,
     "nested-gzip": nested_gzip,
     "sidecars": sidecars,
     "other-byte-order": swap_ends,

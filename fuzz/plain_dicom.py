@@ -1,7 +1,7 @@
 """The plain reading of a DICOM bag: pydicom, sorted along the normal, stacked, scaled.
 
 Axis suffixes: R rows, C columns, K slices; X Y Z voxels (RAS+), N volumes. It knows the seed
-studies (their kinds by the last word of ImageType or FrameType, their b values by the elements
+studies (their kinds by the words of ImageType or FrameType, their b values by the elements
 they use) and checks nothing: two slices at one place, gaps and odd numbers are not its concern.
 """
 
@@ -55,7 +55,7 @@ def plain_dicom(files: Mapping[str, bytes]) -> PlainPair:
     maps = [one for key, one in volumes.items() if key[0] == "ADC"]
     if trace and maps:
         return PlainPair(trace[-1][0], maps[-1][0], trace[-1][1])
-    raw = {key: one for key, one in volumes.items() if key[0] == "NONE"}
+    raw = {key: one for key, one in volumes.items() if key[0] == "raw"}
     stacked_XYZN = np.stack([values for values, _ in raw.values()], axis=-1)
     (affine, *_) = (affine for _, affine in raw.values())
     return plain_fit(stacked_XYZN, [key[2] for key in raw], affine)
@@ -78,12 +78,18 @@ def _slices(dataset: Dataset) -> Iterator[_Slice]:
             merged = Dataset()
             for group in (shared, own):
                 for element in group:
-                    merged.update(element.value[0])
-            yield _slice(dataset, merged, pixels[number], str(merged.FrameType[3]))
+                    if element.VR == "SQ" and element.value:
+                        merged.update(element.value[0])
+            kind = _kind([str(word) for word in merged.get("FrameType", words)])
+            yield _slice(dataset, merged, pixels[number], kind)
     elif "MOSAIC" in words:
-        yield from _tiles(dataset, pixels, words[3])
+        yield from _tiles(dataset, pixels, _kind(words))
     else:
-        yield _slice(dataset, dataset, pixels, words[3])
+        yield _slice(dataset, dataset, pixels, _kind(words))
+
+
+def _kind(words: list[str]) -> str:
+    return next((word for word in words if word in ("TRACEW", "ADC")), "raw")
 
 
 def _slice(dataset: Dataset, group: Dataset, pixels_RC: NDArray[np.float64], kind: str) -> _Slice:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE_ROOTS = ("platform", "train_jobs", "serve_apps", "bench", "scripts", "tests")
+SOURCE_ROOTS = ("platform", "train_jobs", "serve_apps", "bench", "fuzz", "scripts", "tests")
 
 
 @pytest.fixture(scope="session")
