@@ -51,7 +51,10 @@ _NEVER = frozenset(
 )
 """Words of ImageType beyond the first two that rule an image out, whatever else it says."""
 
-_TRACE = frozenset({"TRACEW", "TRACE", "ISOTROPIC", "COMBINED", "ISO"})
+_TRACE = frozenset({"TRACEW", "TRACE", "ISOTROPIC"})
+_TRACE_WITH_B_VALUE = frozenset({"COMBINED", "ISO"})
+"""GE's words for a trace, which other images carry too."""
+
 _NEVER_SAID = re.compile(
     r"(?i)\be-?adc|exponential|\bexp\b|fractional|\bfa\b|anisotropy|colou?r|phase|localizer"
     r"|\bscout|tensor|\bcdwi\b|synthetic|calculated"
@@ -88,18 +91,19 @@ def kind_of(
         return "other"
     if "ADC" in meaning:
         return "other" if _EXPONENTIAL_SAID.search(said) else "adc"
-    if meaning & _TRACE or (b_value and _is_isotropic(dataset, diffusion)):
+    is_diffusion = bool(b_value) or _says_diffusion(dataset, meaning, said)
+    if meaning & _TRACE and is_diffusion:
         return "trace"
-    is_derived = words[:1] == ["DERIVED"]
-    if is_derived and _NEVER_SAID.search(said):
-        return "other"
-    if is_derived and _ADC_SAID.search(said):
-        return "adc"
-    if is_derived and _TRACE_SAID.search(said):
+    if b_value and (meaning & _TRACE_WITH_B_VALUE or _is_isotropic(dataset, diffusion)):
         return "trace"
-    if b_value is None or (b_value == 0 and not _says_diffusion(dataset, meaning, said)):
-        return "other"
-    return "raw"
+    if words[:1] == ["DERIVED"]:
+        if _NEVER_SAID.search(said):
+            return "other"
+        if _ADC_SAID.search(said):
+            return "adc"
+        if b_value and _TRACE_SAID.search(said):
+            return "trace"
+    return "raw" if b_value is not None and is_diffusion else "other"
 
 
 def is_corrected(image_type: Iterable[str]) -> bool:

@@ -24,6 +24,9 @@ SAME_PLACE_MM = 0.05
 SPACING_TOLERANCE = 0.05
 """Share of the slice distance by which one distance may differ from the median of all."""
 
+MAX_NOMINAL_STEPS = 1.9
+"""Distance between slices over the one their header tells, from which slices are missing."""
+
 COSINE_TOLERANCE = 1e-3
 MIN_STRAY_MM = 0.1
 
@@ -116,7 +119,9 @@ def find_places(slices: Sequence[Slice], *, name: str) -> NDArray[np.float64]:
             remedy="Send the volume as the scanner made it; whole heads are far smaller.",
         )
     _check_even(places, name=name)
-    _check_in_line(slices, float(np.median(np.diff(places))), name=name)
+    step_mm = float(np.median(np.diff(places)))
+    _check_in_line(slices, step_mm, name=name)
+    _check_against_header(slices[0], step_mm, name=name)
     return places
 
 
@@ -169,6 +174,23 @@ def _check_even(places: NDArray[np.float64], *, name: str) -> None:
         f"({SPACING_TOLERANCE:.0%} may differ).",
         remedy=_SEND_ALL,
     )
+
+
+def _check_against_header(first: Slice, step_mm: float, *, name: str) -> None:
+    """Refuse slices that lie evenly but too far apart: every second one may be missing.
+
+    Some scanners write the gap where the distance belongs; the thickness is held against that.
+    """
+    told_mm = first.plane.between_mm
+    if told_mm is None:
+        return
+    nominal_mm = max(told_mm, first.plane.thickness_mm or 0.0)
+    if step_mm >= MAX_NOMINAL_STEPS * nominal_mm:
+        raise SeriesError(
+            f"{name} has its slices {step_mm:.2f} mm apart, its header says {nominal_mm:.2f} mm: "
+            f"about {1 - nominal_mm / step_mm:.0%} of them are missing.",
+            remedy=_SEND_ALL,
+        )
 
 
 def _check_in_line(slices: Sequence[Slice], step_mm: float, *, name: str) -> None:

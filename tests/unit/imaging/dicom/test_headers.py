@@ -121,6 +121,25 @@ def test_a_b_value_of_0_makes_no_diffusion_image_of_an_anatomical_one() -> None:
     assert kinds == ["other", "raw"]
 
 
+@pytest.mark.parametrize(
+    ("image_type", "description"),
+    [("DERIVED SECONDARY COMBINED", "Sag T2"), ("DERIVED SECONDARY REFORMATTED", "T1 3D iso")],
+)
+def test_words_that_others_carry_too_make_no_trace_without_a_b_value(
+    image_type: str, description: str
+) -> None:
+    header = Dataset()
+    header.SeriesDescription = description
+    found = kind_of(
+        header,
+        image_type=image_type.split(),
+        diffusion=None,
+        complex_component="",
+        b_value=None,
+    )
+    assert found == "other"
+
+
 def test_what_has_no_b_value_and_no_name_is_no_diffusion_image() -> None:
     found = kind_of(
         Dataset(),

@@ -58,6 +58,17 @@ def test_an_end_slice_missing_everywhere_is_found_against_the_headers_count(
         read_dicom_pair(files)
 
 
+def test_every_second_slice_missing_is_found_against_the_headers_spacing(
+    dicom: SimpleNamespace,
+) -> None:
+    affine = dicom.tilted(0)
+    affine[:3, 2] /= 2  # 8 slices 2 mm apart are written, and then said to be 1 mm apart
+    extra = {"SpacingBetweenSlices": 1.0, "SliceThickness": 1.0}
+    files = dicom.classic(dicom.trace(affine=affine, extra=extra))
+    with pytest.raises(SeriesError, match=r"2\.00 mm apart, its header says 1\.00 mm: about 50%"):
+        read_dicom_pair(files)
+
+
 def test_uneven_slices_are_refused_with_the_distances(dicom: SimpleNamespace) -> None:
     datasets = dicom.classic_datasets(dicom.trace())
     x, y, z = datasets[5].ImagePositionPatient
