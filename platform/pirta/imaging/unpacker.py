@@ -40,7 +40,8 @@ class Unpacker:
 
     def finish(self, num_bytes: int) -> bytes:
         """Return exactly the first `num_bytes` bytes; a gzip checksum is verified with them."""
-        found = self._seen + self._read(max(0, num_bytes - len(self._seen)))
+        self._stream.seek(0)  # joined to what was seen, all would be in memory twice
+        found = self._read(num_bytes)
         self._drain()
         if len(found) < num_bytes:
             raise FileUnreadableError(
