@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-SAMPLE_S = 0.25
+SAMPLE_S = 1.0  # a walk over all processes costs milliseconds of CPU
 WORKER = "StudyPreparer"
 
 

@@ -16,7 +16,7 @@ import ray
 
 from pirta.cohort.prepared_store import read_prepared, read_refused
 from pirta.errors import ManifestError, StoreError
-from pirta.pipelines.preprocess import PreprocessSummary, preprocess_cohort
+from pirta.pipelines.preprocess import PreprocessSummary, Progress, preprocess_cohort
 from pirta.settings import Settings
 from tests.ray.archive import assert_same_stores, stored_arrays, write_study
 
@@ -200,6 +200,29 @@ def test_a_full_disk_ends_the_run_and_what_was_done_stays(
         assert _run(str(toy_archive), str(out), quick_settings).num_done == 10
         assert len(list(out.glob("shards/*/arrays/*.npy"))) == 10
         assert not read_refused(str(out))[1:]
+
+
+def test_an_output_that_vanishes_ends_the_run_and_goes_on_where_it_is_found_again(
+    quick_settings: Settings, toy_archive: Path, tmp_path: Path
+) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+
+    def vanish(progress: Progress) -> None:
+        if progress.num_done == 2 and not elsewhere.exists():
+            out.rename(elsewhere)
+
+    with pytest.raises(StoreError, match="vanished"):
+        preprocess_cohort(
+            str(toy_archive), str(out), settings=quick_settings, num_workers=2, on_progress=vanish
+        )
+    seen: list[Progress] = []
+    preprocess_cohort(
+        str(toy_archive), str(elsewhere), settings=quick_settings, num_workers=2,
+        on_progress=seen.append,
+    )  # fmt: skip
+    assert seen[0].num_done >= 2
+    assert len(stored_arrays(str(elsewhere))) == 10
+    assert len(read_refused(str(elsewhere))) == 1
 
 
 def test_a_manifest_with_a_bad_row_is_told_before_anything_starts(
