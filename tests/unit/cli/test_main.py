@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
-from pirta.errors import InputError
+from pirta.errors import InputError, UnavailableError
 from pirta_cli.main import app
 
 COMMANDS = ("demo", "cohort", "preprocess", "train", "index", "serve", "report", "evaluate")
@@ -77,3 +81,20 @@ def test_report_options_that_make_no_study_are_refused_before_anything_is_read(
     result = CliRunner().invoke(app, ["report", *words])
     assert isinstance(result.exception, InputError)
     assert "makes no study" in result.exception.message
+
+
+def test_a_study_folder_leaves_the_command_line_as_one_archive_with_its_b_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "x_dwi.mha").write_bytes(b"image")
+    seen: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        httpx, "post", lambda *_a, **kwargs: seen.append(kwargs) or httpx.Response(500)
+    )
+    words = ["report", "--study", str(tmp_path / "study"), "--b-value", "800"]
+    assert isinstance(CliRunner().invoke(app, words).exception, UnavailableError)
+    assert set(seen[0]["files"]) == {"study"}
+    assert seen[0]["data"] == {"b_value": "800"}
+    packed = zipfile.ZipFile(io.BytesIO(seen[0]["files"]["study"][1]))
+    assert packed.read("x_dwi.mha") == b"image"
