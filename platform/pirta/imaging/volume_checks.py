@@ -41,8 +41,8 @@ def check_shape(shape: tuple[int, ...], *, role: str) -> tuple[int, int, int]:
     if len(sides) != 3:
         raise GeometryError(
             f"The {role} volume is {len(sides)}D ({text} voxels); one 3D volume is needed.",
-            remedy="Pick one 3D volume (for the DWI the trace image of the highest b value), or send "
-            "the series with its .bval file as one study.",
+            remedy="Pick one 3D volume (for the DWI the trace image of the highest b value), or "
+            "send the series with its .bval file as one study.",
         )
     if min(sides) < MIN_SIDE_VOX:
         raise GeometryError(
