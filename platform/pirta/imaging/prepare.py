@@ -16,9 +16,10 @@ from pathlib import PurePath
 import numpy as np
 from numpy.typing import NDArray
 
+from pirta.contracts.quality import GateResult
 from pirta.contracts.study import PreparedStudy, StudyImages
 from pirta.errors import IntensityError
-from pirta.imaging.adc_units import find_adc_unit
+from pirta.imaging.adc_units import AdcReading, find_adc_unit
 from pirta.imaging.bias import fit_log_field
 from pirta.imaging.diffusion_pair import DiffusionPair
 from pirta.imaging.nifti import read_nifti
@@ -113,18 +114,51 @@ def prepare_case(
     return PreparedCaseVolumes(study=study, mask_XYZ=mask_XYZ, territory_XYZ=territory_XYZ)
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """What is known of a study once it is stripped and let through.
+
+    Attributes:
+        brain_XYZ: at native resolution.
+        target: affine of the encoder's grid around this brain.
+    """
+
+    brain_XYZ: NDArray[np.bool_]
+    brain_ml: float
+    adc: AdcReading
+    target: NDArray[np.float64]
+    gates: tuple[GateResult, ...]
+
+
 def _prepare(
     pair: DiffusionPair,
     settings: PreprocessingSettings,
     quality: QualitySettings,
     stripper: Stripper,
 ) -> tuple[PreparedStudy, NDArray[np.float64]]:
-    dwi, adc = pair.dwi, pair.adc
-    brain_XYZ = stripper.strip(dwi)
-    brain_ml = check_brain(brain_XYZ, dwi)
-    check_not_swapped(dwi, adc, brain_XYZ)
-    reading = find_adc_unit(adc.data_XYZ, brain_XYZ, stated=pair.adc_unit)
-    target = grid_affine(brain_XYZ, dwi.affine)
+    judged = _judge(pair, quality, stripper)
+    volume_CXYZ = _to_grid(pair, judged, settings)
+    facts: dict[str, float | str | bool] = {
+        **{f"read_{name}": value for name, value in pair.provenance.items()},
+        "adc_unit": judged.adc.unit,
+        "adc_unit_from": judged.adc.source,
+        "adc_median": round(judged.adc.median, 4),
+        "stripper": stripper.method(pair.dwi),
+        "brain_ml": round(judged.brain_ml, 1),
+        "warnings": "\n".join(one.reason for one in judged.gates if one.verdict == "warn"),
+        **_geometry_facts(pair, judged.target),
+    }
+    study = PreparedStudy(volume_CXYZ, fingerprint(settings), facts, judged.gates)
+    return study, judged.target
+
+
+def _judge(pair: DiffusionPair, quality: QualitySettings, stripper: Stripper) -> _Judged:
+    """Find the brain, and refuse what is none, not a pair, or below the site's limits."""
+    brain_XYZ = stripper.strip(pair.dwi)
+    brain_ml = check_brain(brain_XYZ, pair.dwi)
+    check_not_swapped(pair.dwi, pair.adc, brain_XYZ)
+    reading = find_adc_unit(pair.adc.data_XYZ, brain_XYZ, stated=pair.adc_unit)
+    target = grid_affine(brain_XYZ, pair.dwi.affine)
     gates = judge(
         pair,
         brain_XYZ,
@@ -134,42 +168,43 @@ def _prepare(
         settings=quality,
     )
     check_gates(gates)
-    fraction_XYZ = mask_fraction(brain_XYZ, dwi.affine, target)
+    return _Judged(brain_XYZ, brain_ml, reading, target, gates)
+
+
+def _to_grid(
+    pair: DiffusionPair, judged: _Judged, settings: PreprocessingSettings
+) -> NDArray[np.float32]:
+    """Return both channels on the encoder's grid, corrected and normalised."""
+    affine, brain_XYZ, target = pair.dwi.affine, judged.brain_XYZ, judged.target
+    fraction_XYZ = mask_fraction(brain_XYZ, affine, target)
     inside_XYZ = fraction_XYZ >= MIN_FRACTION
 
     def resample(scan_XYZ: NDArray[np.float32], *, corrected: bool) -> NDArray[np.float32]:
         """Bring a channel onto the grid, then divide it by the field fitted on its own voxels."""
-        grid_XYZ = resample_inside(scan_XYZ, brain_XYZ, fraction_XYZ, dwi.affine, target)
+        grid_XYZ = resample_inside(scan_XYZ, brain_XYZ, fraction_XYZ, affine, target)
         if not corrected:
             return grid_XYZ
         log_field_XYZ = fit_log_field(
             scan_XYZ,
             brain_XYZ,
-            dwi.spacing_mm,
+            pair.dwi.spacing_mm,
             fit_spacing_mm=settings.n4_fit_spacing_mm,
             iterations=settings.n4_iterations,
         )
-        field_XYZ = resample_inside(log_field_XYZ, brain_XYZ, fraction_XYZ, dwi.affine, target)
+        field_XYZ = resample_inside(log_field_XYZ, brain_XYZ, fraction_XYZ, affine, target)
         return np.asarray(grid_XYZ / np.exp(field_XYZ), dtype=np.float32)
 
-    dwi_XYZ = resample(dwi.data_XYZ, corrected=True)
-    adc_XYZ = resample(adc.data_XYZ * np.float32(reading.factor), corrected=settings.n4_on_adc)
-    volume_CXYZ = np.stack([normalise_dwi(dwi_XYZ, inside_XYZ), clip_adc(adc_XYZ, inside_XYZ)])
-    facts: dict[str, float | str | bool] = {
-        **{f"read_{name}": value for name, value in pair.provenance.items()},
-        "adc_unit": reading.unit,
-        "adc_unit_from": reading.source,
-        "adc_median": round(reading.median, 4),
-        "stripper": stripper.method(dwi),
-        "brain_ml": round(brain_ml, 1),
-        "warnings": "\n".join(one.reason for one in gates if one.verdict == "warn"),
-        **_geometry_facts(dwi, target),
-    }
-    return PreparedStudy(volume_CXYZ, fingerprint(settings), facts, gates), target
+    dwi_XYZ = resample(pair.dwi.data_XYZ, corrected=True)
+    scaled_XYZ = pair.adc.data_XYZ * np.float32(judged.adc.factor)
+    adc_XYZ = resample(scaled_XYZ, corrected=settings.n4_on_adc)
+    return np.stack([normalise_dwi(dwi_XYZ, inside_XYZ), clip_adc(adc_XYZ, inside_XYZ)])
 
 
-def _geometry_facts(dwi: Volume, target: NDArray[np.float64]) -> dict[str, float | str | bool]:
+def _geometry_facts(
+    pair: DiffusionPair, target: NDArray[np.float64]
+) -> dict[str, float | str | bool]:
     """Return the input's spacing and the prepared grid's origin, to find the way back."""
+    dwi = pair.dwi
     along_z = int(np.argmax(np.abs(dwi.affine[2, :3])))
     facts: dict[str, float | str | bool] = {
         f"spacing_{axis}_mm": round(side, 3)
@@ -179,7 +214,10 @@ def _geometry_facts(dwi: Volume, target: NDArray[np.float64]) -> dict[str, float
         f"grid_origin_{axis}_mm": round(float(place), 3)
         for axis, place in zip("xyz", target[:3, 3], strict=True)
     }
-    facts["slice_thickness_mm"] = round(dwi.spacing_mm[along_z], 3)
+    thickness_mm = pair.slice_thickness_mm or dwi.spacing_mm[along_z]
+    facts["slice_thickness_mm"] = round(thickness_mm, 3)
+    if pair.b_value_s_mm2 is not None:
+        facts["b_value_s_mm2"] = round(pair.b_value_s_mm2, 1)
     return facts
 
 

@@ -106,9 +106,12 @@ def test_the_stored_orientation_does_not_show_in_the_result(
         nifti(nib.orientations.apply_orientation(one.data_XYZ, turn), affine)
         for one in (brain.dwi, brain.adc)
     )
-    np.testing.assert_allclose(
-        _prepare(turned).study.volume_CXYZ, _prepare(pair).study.volume_CXYZ, atol=1e-4
-    )
+    found, expected = _prepare(turned).study, _prepare(pair).study
+    np.testing.assert_allclose(found.volume_CXYZ, expected.volume_CXYZ, atol=1e-4)
+    assert [one.gate for one in found.gates] == [one.gate for one in expected.gates]
+    for own, other in zip(found.gates, expected.gates, strict=True):
+        assert own.verdict == other.verdict
+        assert (own.value or 0) == pytest.approx(other.value or 0, rel=1e-3), own.gate
 
 
 def test_a_mask_comes_onto_the_same_grid_as_the_volume(pair: Pair, brain) -> None:
