@@ -18,6 +18,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT_S = 10.0
+"""For reading a case, by the clock; time in which others had the core is not counted."""
+
 SLACK_S = 90.0
 """For making a case, judging it, and starting a worker: not what is measured."""
 
@@ -81,7 +83,7 @@ class WorkerProcess:
             self._send(index)
             made = self._hear(SLACK_S)
             stage = "read"
-            read = self._hear(LIMIT_S)
+            read = self._hear(LIMIT_S, waited_s=_waited_s(self._pid))
             stage = "judged"
             judged = self._hear(SLACK_S)
         except _Gone as error:
@@ -130,14 +132,23 @@ class WorkerProcess:
         except (_Gone, _Silent) as error:
             raise RuntimeError(f"The fuzz worker cannot start ({error}).") from error
 
-    def _hear(self, timeout_s: float) -> dict[str, Any]:
+    @property
+    def _pid(self) -> int:
+        return 0 if self._process is None else self._process.pid
+
+    def _hear(self, timeout_s: float, *, waited_s: float | None = None) -> dict[str, Any]:
+        """Return the next line; with `waited_s`, waiting for a core since then adds time."""
         assert self._process is not None
         assert self._process.stdout is not None
         until = time.monotonic() + timeout_s
         while b"\n" not in self._rest:
             left_s = until - time.monotonic()
-            if left_s <= 0 or not select.select([self._process.stdout], [], [], left_s)[0]:
+            if waited_s is not None:
+                left_s += max(0.0, _waited_s(self._pid) - waited_s)
+            if left_s <= 0:
                 raise _Silent
+            if not select.select([self._process.stdout], [], [], left_s)[0]:
+                continue
             data = os.read(self._process.stdout.fileno(), 2**16)
             if not data:
                 raise _Gone(f"exit code {self._process.wait()}")
@@ -156,3 +167,12 @@ class WorkerProcess:
             if pipe is not None:
                 pipe.close()
         self._process = None
+
+
+def _waited_s(pid: int) -> float:
+    """Return for how long a process was ready and others had the core; 0 once it is gone."""
+    try:
+        words = Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()
+    except OSError:
+        return 0.0
+    return int(words[1]) / 1e9

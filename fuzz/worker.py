@@ -53,11 +53,11 @@ class Worker:
         self._say(stage="made", seed=case.seed.name, mutator=case.mutator, notes=case.study.notes)
         _forget_peak()
         self._printed.truncate(0)
-        started = time.perf_counter()
+        started = time.perf_counter() - _waited_s()
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             answer, verdict = _read(case)
-        read_s = time.perf_counter() - started
+        read_s = time.perf_counter() - _waited_s() - started
         printed = self._what_was_printed() + "".join(f"{one.message}\n" for one in warned)
         if found := leaks(printed):
             verdict = Verdict("fault", f"printed the patient's {found}")
@@ -117,6 +117,11 @@ def _status(name: str) -> int:
         if line.startswith(name + ":"):
             return int(line.split()[1]) * 1024
     raise LookupError(name)
+
+
+def _waited_s() -> float:
+    """Return for how long this process was ready and others had the core."""
+    return int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
 
 
 def _forget_peak() -> None:
