@@ -125,7 +125,9 @@ def _compose(settings: Settings, release: Release) -> "Application":
     application: Application = _deployment(Gateway, gateway, settings).bind(
         settings,
         release,
-        preprocessor=_deployment(Preprocessor, scaling.preprocessor, settings).bind(settings),
+        preprocessor=_deployment(Preprocessor, scaling.preprocessor, settings).bind(
+            settings.preprocessing, quality=settings.quality, site_quality=settings.site_quality
+        ),
         encoder=encoder,
         retriever=_deployment(Retriever, scaling.retriever, settings).bind(settings.index, release),
         writer=writer,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -14,15 +15,22 @@ from pirta.contracts.study import PreparedStudy, StudyFiles
 from pirta.imaging.prepare import prepare_study
 from pirta.imaging.strip import make_stripper
 from pirta.log import make_logger
-from pirta.settings import Settings
+from pirta.settings import PreprocessingSettings, QualitySettings
 
 
 class Preprocessor:
     """One replica: one skull stripper, loaded once, and each site's quality limits."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: PreprocessingSettings,
+        *,
+        quality: QualitySettings,
+        site_quality: Mapping[str, QualitySettings],
+    ) -> None:
         self._settings = settings
-        self._stripper = make_stripper(settings.preprocessing)
+        self._quality, self._site_quality = quality, dict(site_quality)
+        self._stripper = make_stripper(settings)
         self._log = make_logger()
         # One thread: the stripper's network is not made for two at a time, also when a caller
         # has gone away and its study is still being worked on.
@@ -41,8 +49,8 @@ class Preprocessor:
             partial(
                 prepare_study,
                 study.images,
-                settings=self._settings.preprocessing,
-                quality=self._settings.quality_for(study.site),
+                settings=self._settings,
+                quality=self._site_quality.get(study.site, self._quality),
                 stripper=self._stripper,
             ),
         )

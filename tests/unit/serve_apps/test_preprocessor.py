@@ -41,7 +41,9 @@ def images() -> StudyImages:
 
 
 async def test_a_study_is_judged_by_its_own_sites_limits(images: StudyImages) -> None:
-    preprocessor = Preprocessor(SETTINGS)
+    preprocessor = Preprocessor(
+        SETTINGS.preprocessing, quality=SETTINGS.quality, site_quality=SETTINGS.site_quality
+    )
     prepared = await preprocessor.prepare(StudyFiles("study-1", "north", images))
     (side,) = [one for one in prepared.gates if one.gate == "unknown_side"]
     assert side.verdict == "warn"
