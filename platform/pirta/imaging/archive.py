@@ -159,7 +159,8 @@ def _zip(data: bytes) -> Iterator[tuple[str, bytes]]:
                     f"The archive is packed by method {member.compress_type}.",
                     remedy="Pack it as a plain (deflated) zip or as a tar.gz.",
                 )
-            yield member.filename, archive.read(member)
+            with archive.open(member) as stream:  # `read` would unpack it all, whatever its size
+                yield member.filename, stream.read(member.file_size + 1)
 
 
 def _tar(data: bytes, *, packed: bool) -> Iterator[tuple[str, bytes]]:
