@@ -148,4 +148,4 @@ def _number(fields: Mapping[str, object], name: str, most: float) -> float | Non
 def _plain_unit(value: object) -> str | None:
     if not isinstance(value, str) or len(value) > 40:
         return None
-    return re.sub(r"[\s^*·x]", "", value.translate(_PLAIN).lower())
+    return re.sub(r"[\s^*·×x]", "", value.translate(_PLAIN).lower())
