@@ -38,7 +38,6 @@ from pirta.errors import ManifestError, StoreError
 
 RUN = "run.json"
 SHARDS = "shards"
-_BATCH_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -90,10 +89,16 @@ class Shard:
         return bool({"rows", "attempts"} & set(names_in(self.path)))
 
     def close(self) -> list[Row]:
-        """Put the committed rows into the shard's tables, and return them all."""
+        """Put the committed rows into the shard's tables, and return them all.
+
+        The last worker of a session that was killed may commit while, or after, another session
+        closes its shard, and find the array that it wrote before dropped: a row without its
+        arrays does not count.
+        """
         rows = [*self.closed_rows(), *self._committed_rows()]
-        rows = list({str(row["case_id"]): row for row in rows}.values())
-        rows.sort(key=lambda row: str(row["case_id"]))
+        there = self._array_uris()
+        by_case = {str(row["case_id"]): row for row in rows if _named(row) <= there}
+        rows = [by_case[case_id] for case_id in sorted(by_case)]
         self._write(rows)
         self._drop_arrays(rows)  # of studies that were in hand when a session was cut off
         remove(join(self.path, "rows"))
@@ -115,11 +120,16 @@ class Shard:
         self._drop_arrays(rows)
 
     def _drop_arrays(self, rows: list[Row]) -> None:
-        named = {str(row[kind]) for row in rows for kind in _ARRAYS.values() if row.get(kind)}
-        for folder in _ARRAYS:
-            for name in names_in(join(self.path, folder)):
-                if join(self.folder, folder, name) not in named:
-                    remove(join(self.path, folder, name))
+        named = set().union(*(_named(row) for row in rows))
+        for uri in sorted(self._array_uris() - named):
+            remove(join(self.root, uri))
+
+    def _array_uris(self) -> set[str]:
+        return {
+            join(self.folder, folder, name)
+            for folder in _ARRAYS
+            for name in names_in(join(self.path, folder))
+        }
 
     def _committed_rows(self) -> list[Row]:
         found = read_all(join(self.path, "rows"), suffix=".json")
@@ -133,6 +143,10 @@ class Shard:
 
 
 _ARRAYS = {"arrays": "array_uri", "masks": "mask_uri", "territories": "territory_uri"}
+
+
+def _named(row: Row) -> set[str]:
+    return {str(row[kind]) for kind in _ARRAYS.values() if row.get(kind)}
 
 
 def shards_of(root: str) -> list[Shard]:

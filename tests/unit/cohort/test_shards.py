@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pirta.cohort.prepared_rows import Row, to_row
-from pirta.cohort.prepared_store import CaseArrays, read_prepared, read_refused, write_case
+from pirta.cohort.prepared_store import (
+    CaseArrays,
+    load_volume,
+    read_prepared,
+    read_refused,
+    write_case,
+)
 from pirta.cohort.shards import Shard, finished_keys, gather, new_shard, shards_of, write_run
 from pirta.contracts.case import CaseRecord
 from pirta.contracts.study import GRID_SHAPE, Registry
@@ -74,6 +80,20 @@ def test_a_row_may_be_committed_twice_and_after_its_shard_was_closed(root: str) 
     assert len(shard.close()) == 2
     assert gather(root, {"key-a": 0, "key-b": 1}, "run") == (1, 1)
     assert not shard.is_open()
+
+
+def test_a_row_that_comes_after_its_array_was_dropped_does_not_count(root: str) -> None:
+    shard = new_shard(root, 0, "killed")
+    late = _prepared(shard, "a", "key-a")  # its worker lives on, the driver is dead
+    assert shard.close() == []
+    shard.commit_row(late)
+    again = new_shard(root, 1, "resumed")
+    again.commit_row(_prepared(again, "a", "key-a", np.zeros((2, *GRID_SHAPE), np.float32)))
+    again.close()
+    assert gather(root, {"key-a": 0}, "run") == (1, 0)
+    (case,) = read_prepared(root)
+    assert "00001-resumed" in case.array_uri
+    assert load_volume(case.array_uri).shape == (2, *GRID_SHAPE)
 
 
 def test_the_tables_hold_each_case_of_the_manifest_once_and_in_its_order(root: str) -> None:
