@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from fuzz.pool import Outcome, WorkerProcess
+from fuzz.pool import Outcome, WorkerProcess, worker_command
 from fuzz.table import table
 
 REAL = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     indices = asked.only or range(asked.count)
     outcomes: list[Outcome] = []
     started = shown = time.monotonic()
-    with WorkerProcess(asked.seed, real) as worker:
+    with WorkerProcess(worker_command(asked.seed, real)) as worker:
         for one in worker.run(indices):
             outcomes.append(one)
             if one.outcome == "fault" or asked.only:

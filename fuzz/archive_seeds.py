@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 import zipfile
@@ -27,13 +28,13 @@ def pack(files: Mapping[str, bytes], kind: Kind) -> bytes:
             for name, data in files.items():
                 archive.writestr(zipfile.ZipInfo(f"study/{name}"), data, zipfile.ZIP_DEFLATED)
         return stream.getvalue()
-    mode: Literal["w", "w:gz"] = "w:gz" if kind == "tar.gz" else "w"
-    with tarfile.open(fileobj=stream, mode=mode) as tar:
+    with tarfile.open(fileobj=stream, mode="w") as tar:
         for name, data in files.items():
             member = tarfile.TarInfo(f"study/{name}")
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
-    return stream.getvalue()
+    plain = stream.getvalue()  # tarfile's own gzip would hold the time of day
+    return gzip.compress(plain, 6, mtime=0) if kind == "tar.gz" else plain
 
 
 def unpack_plainly(data: bytes) -> dict[str, bytes]:

@@ -143,6 +143,15 @@ def swap_roles(rng: np.random.Generator, study: Study) -> Study:
     return study.with_parts(parts, f"{first} and {second} swapped" if study.form == "named" else "")
 
 
+def exchange_roles(rng: np.random.Generator, study: Study) -> Study:
+    """Hand DWI and ADC over the wrong way round: found out once the brain is known."""
+    del rng
+    if not {"dwi", "adc"} <= set(study.parts):
+        return study
+    parts = {**study.parts, "dwi": study.parts["adc"], "adc": study.parts["dwi"]}
+    return study.with_parts(parts, "DWI and ADC exchanged").refused("DWI and ADC are exchanged")
+
+
 def _flip(rng: np.random.Generator, data: bytes, start: int, end: int) -> bytes:
     flipped = bytearray(data)
     end = min(end, len(data))

@@ -39,9 +39,13 @@ class Cases:
     prepared: Sequence[Seed] = field(default_factory=prepared_seeds)
     real: Sequence[Seed] = ()
 
-    def __getitem__(self, index: int) -> Case:
+    def planned(self, index: int) -> tuple[Seed, str]:
+        """Return a case's seed and mutator, as far as that finds a hold in the seed."""
         stream, place = self._stream(index)
-        seed, name = stream[place % len(stream)]
+        return stream[place % len(stream)]
+
+    def __getitem__(self, index: int) -> Case:
+        seed, name = self.planned(index)
         rng = np.random.default_rng([self.seed, index])
         name, study = _damaged(rng, seed, name)
         if name != "none" and rng.random() < TWICE_SHARE and study.parts:

@@ -16,7 +16,7 @@ from fuzz import dicom_seeds, metaimage_seeds, nifti_seeds
 from fuzz import real_seeds as real
 from fuzz.archive_mutators import ARCHIVE_MUTATORS, inside
 from fuzz.archive_seeds import Kind, packed
-from fuzz.byte_mutators import BYTE_MUTATORS, Mutator
+from fuzz.byte_mutators import BYTE_MUTATORS, Mutator, exchange_roles
 from fuzz.dicom_mutators import DICOM_MUTATORS
 from fuzz.head import make_head
 from fuzz.metaimage_mutators import METAIMAGE_MUTATORS
@@ -55,6 +55,8 @@ class Seed:
         known = _OF_FORMAT[self.study.format]
         if self.study.form == "archive":
             known = {**ARCHIVE_MUTATORS, **{f"in {name}": inside(known[name]) for name in known}}
+        if self.through == "prepare_study":
+            known = {**known, "exchanged-roles": exchange_roles}
         return {**BYTE_MUTATORS, **known}
 
 

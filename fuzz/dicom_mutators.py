@@ -143,10 +143,10 @@ def lost_slice(rng: np.random.Generator, study: Study) -> Study:
 
 def lost_place(rng: np.random.Generator, study: Study) -> Study:
     """Lose a place inside the stack from every volume, so that all agree and none is whole."""
-    if len(study.parts) < 8:
-        return study
     places = sorted({name[-7:-4] for name in study.parts if name.endswith(".dcm")})
-    lost = places[int(rng.integers(1, max(2, len(places) - 1)))]
+    if len(study.parts) < 8 or len(places) < 4:
+        return study
+    lost = places[int(rng.integers(1, len(places) - 1))]
     rest = {key: data for key, data in study.parts.items() if key[-7:-4] != lost}
     return study.with_parts(rest, f"place {lost} lost").refused("a slice is missing everywhere")
 

@@ -174,16 +174,17 @@ def bomb(rng: np.random.Generator, study: Study) -> Study:
 
 
 def largest_claim(rng: np.random.Generator, study: Study) -> Study:
-    """Claim as much as is allowed, of the widest type, and unpack to all of it."""
+    """Claim as much as is allowed, or an eighth of it, and unpack to all of it."""
     name = _pick_image(rng, study)
     opened = _open(study.parts[name]) if name else None
     if opened is None:
         return study
     raw, header = opened
+    part = int(rng.choice([1, 8, 8, 8, 8]))
     if study.form == "bag":
-        header["dim"][:5], num_voxels = [4, 128, 128, 128, 64], 2**27
+        header["dim"][:5], num_voxels = [4, 128, 128, 128, 64 // part], 2**27 // part
     else:
-        header["dim"][:5], num_voxels = [3, 512, 512, 256, 1], 2**26
+        header["dim"][:5], num_voxels = [3, 512, 512, 256 // part, 1], 2**26 // part
     header["datatype"], header["bitpix"] = (64, 64) if rng.random() < 0.5 else (16, 32)
     voxels = raw[header.sizeof_hdr + 4 :]
     if rng.random() < 0.5:  # otherwise no volume varies, and the first one ends it

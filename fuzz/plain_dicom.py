@@ -104,7 +104,7 @@ def _slice(dataset: Dataset, group: Dataset, pixels_RC: NDArray[np.float64], kin
         kind=kind,
         series=str(dataset.SeriesInstanceUID),
         b_value=float(b_value or 0),
-        direction=tuple(float(part) for part in way or ()),
+        direction=tuple(round(float(part), 3) for part in way or ()),
         position=np.array(group.ImagePositionPatient, dtype=np.float64),
         cosines=np.array(group.ImageOrientationPatient, dtype=np.float64).reshape(2, 3),
         spacing_mm=(float(group.PixelSpacing[0]), float(group.PixelSpacing[1])),

@@ -11,15 +11,13 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT_S = 10.0
-"""For reading a case, by the clock; time in which others had the core is not counted."""
-
 SLACK_S = 90.0
 """For making a case, judging it, and starting a worker: not what is measured."""
 
@@ -55,11 +53,22 @@ class _Silent(Exception):
     """The worker did not answer in time."""
 
 
-class WorkerProcess:
-    """One worker, started when it is first needed and after each end."""
+def worker_command(seed: int, real: Path | None) -> list[str]:
+    """Return how the worker is started; `real` is the folder of real cases, where there is one."""
+    real_cases = [] if real is None else [str(real)]
+    return [sys.executable, "-m", "fuzz.worker", str(seed), *real_cases]
 
-    def __init__(self, seed: int, real: Path | None) -> None:
-        self._arguments = [str(seed), *([str(real)] if real else [])]
+
+class WorkerProcess:
+    """One worker, started when it is first needed and after each end.
+
+    Args:
+        limit_s: for reading a case, by the clock; time in which others had the core is not
+            counted.
+    """
+
+    def __init__(self, command: Sequence[str], *, limit_s: float = LIMIT_S) -> None:
+        self._command, self._limit_s = command, limit_s
         self._process: subprocess.Popen[bytes] | None = None
         self._rest = b""
         self._baseline = 0
@@ -83,7 +92,7 @@ class WorkerProcess:
             self._send(index)
             made = self._hear(SLACK_S)
             stage = "read"
-            read = self._hear(LIMIT_S, waited_s=_waited_s(self._pid))
+            read = self._hear(self._limit_s, waited_s=_waited_s(self._pid))
             stage = "judged"
             judged = self._hear(SLACK_S)
         except _Gone as error:
@@ -121,7 +130,7 @@ class WorkerProcess:
         self._end()
         self._rest = b""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "fuzz.worker", *self._arguments],
+            self._command,
             cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"},
             stdin=subprocess.PIPE,
