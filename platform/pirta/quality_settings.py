@@ -12,6 +12,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+_FLOORS = (
+    "brain_width",
+    "brain_length",
+    "brain_extent",
+    "brain_volume",
+    "snr",
+    "dropout",
+    "adc_low",
+    "b_value_low",
+)
+
 
 def _limit(default: float, description: str) -> Any:
     return Field(default=default, ge=0, description=description)
@@ -25,6 +36,10 @@ class QualitySettings(BaseModel):
     unknown_side: Literal["refuse", "warn"] = Field(
         default="refuse", description="Where no header says which side is left: a report names one."
     )
+    brain_width_warn_mm: float = _limit(105.0, "Brain's width, at least.")
+    brain_width_refuse_mm: float = _limit(85.0, "Brain's width, at least.")
+    brain_length_warn_mm: float = _limit(130.0, "Brain's length, at least.")
+    brain_length_refuse_mm: float = _limit(100.0, "Brain's length, at least.")
     brain_extent_warn_mm: float = _limit(110.0, "Brain's height, at least.")
     brain_extent_refuse_mm: float = _limit(60.0, "Brain's height, at least.")
     brain_cut_warn_percent: float = _limit(
@@ -35,8 +50,8 @@ class QualitySettings(BaseModel):
     )
     brain_volume_warn_ml: float = _limit(800.0, "Brain's volume, at least.")
     brain_volume_refuse_ml: float = _limit(500.0, "Brain's volume, at least.")
-    brain_gap_warn_percent: float = _limit(3.0, "Brain missing between slices that hold it.")
-    brain_gap_refuse_percent: float = _limit(10.0, "Brain missing between slices that hold it.")
+    brain_gap_warn_percent: float = _limit(1.5, "Brain missing between slices that hold it.")
+    brain_gap_refuse_percent: float = _limit(5.0, "Brain missing between slices that hold it.")
     left_out_warn_percent: float = _limit(
         3.0, "Tissue as bright as brain beside the mask, of the mask; at most."
     )
@@ -93,9 +108,7 @@ class QualitySettings(BaseModel):
     @staticmethod
     def is_floor(name: str) -> bool:
         """Say whether a limit bounds its gate's value from below."""
-        return name.startswith(
-            ("brain_extent", "brain_volume", "snr", "dropout", "adc_low", "b_value_low")
-        )
+        return name.startswith(_FLOORS)
 
 
 DEFAULT_QUALITY = QualitySettings()

@@ -1,4 +1,4 @@
-"""How much of the brain a volume holds: height, volume, cut edges, gaps and blank slices.
+"""How much of the brain a volume holds: its extents, cut edges, gaps and blank slices.
 
 Axis suffixes: X Y Z voxels (RAS+); P Q in the plane of a slice, S slices. All measures take the
 brain's mask at native resolution; nothing is judged here.
@@ -14,10 +14,14 @@ from pirta.imaging.quality.slices import slice_axis, slices_last
 from pirta.imaging.volume import Volume
 
 
-def extent_mm(brain_XYZ: NDArray[np.bool_], volume: Volume) -> float:
-    """Return the brain's height: slices along Z that hold any of it, in mm."""
-    held = np.flatnonzero(brain_XYZ.any(axis=(0, 1)))
-    return float(held[-1] - held[0] + 1) * volume.spacing_mm[2] if held.size else 0.0
+def extents_mm(brain_XYZ: NDArray[np.bool_], volume: Volume) -> tuple[float, float, float]:
+    """Return the brain's width, length and height: slices along each axis that hold any of it."""
+    found = [0.0, 0.0, 0.0]
+    for axis in range(3):
+        held = np.flatnonzero(_areas(brain_XYZ, axis))
+        if held.size:
+            found[axis] = float(held[-1] - held[0] + 1) * volume.spacing_mm[axis]
+    return found[0], found[1], found[2]
 
 
 def cut_percent(brain_XYZ: NDArray[np.bool_]) -> float:

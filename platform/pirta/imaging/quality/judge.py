@@ -17,7 +17,7 @@ from pirta.imaging.diffusion_pair import DiffusionPair
 from pirta.imaging.quality.adc import outside_percent
 from pirta.imaging.quality.coverage import (
     cut_percent,
-    extent_mm,
+    extents_mm,
     gap_percent,
     num_blank_slices,
     off_grid_percent,
@@ -30,7 +30,9 @@ from pirta.imaging.quality.sampling import gap_between_percent, in_plane_mm, ste
 from pirta.imaging.quality.signal import clipped_percent, darkest_percent
 from pirta.settings import QualitySettings
 
-EXTENT = Gate("brain_extent", "mm", "The brain's height in the volume")
+WIDTH = Gate("brain_width", "mm", "The brain's width in the volume")
+LENGTH = Gate("brain_length", "mm", "The brain's length in the volume")
+HEIGHT = Gate("brain_extent", "mm", "The brain's height in the volume")
 CUT = Gate("brain_cut", "%", "The brain's area where the volume ends, of its largest,")
 BRAIN_VOLUME = Gate("brain_volume", "ml", "The brain's volume")
 GAP = Gate("brain_gap", "%", "The share of brain missing between slices that hold it")
@@ -79,7 +81,7 @@ def judge(
     snr = measure_snr(dwi, brain_XYZ)
     outside = outside_percent(pair.adc.data_XYZ, brain_XYZ, factor=adc_factor)
     measured: list[tuple[Gate, float | None]] = [
-        (EXTENT, extent_mm(brain_XYZ, dwi)),
+        *zip((WIDTH, LENGTH, HEIGHT), extents_mm(brain_XYZ, dwi), strict=True),
         (CUT, cut_percent(brain_XYZ)),
         (BRAIN_VOLUME, float(np.count_nonzero(brain_XYZ)) * dwi.voxel_ml),
         (GAP, gap_percent(brain_XYZ, dwi)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pirta.imaging.quality.gates import Gate, pass_through
@@ -50,6 +50,7 @@ def test_what_could_not_be_measured_is_warned_about_and_says_so() -> None:
     assert result.reason == "The shift could not be measured."
 
 
+@settings(deadline=None)
 @given(first=st.floats(0, 100), second=st.floats(0, 100))
 def test_a_better_value_never_has_a_worse_verdict(first: float, second: float) -> None:
     low, high = sorted((first, second))

@@ -79,6 +79,12 @@ def _short_mask(head: Any, voxels: int) -> Any:
     return replace(head, brain_XYZ=brain_XYZ)
 
 
+def _narrow(head: Any, axis: int, end: int) -> Any:
+    brain_XYZ = head.brain_XYZ.copy()
+    np.moveaxis(brain_XYZ, axis, 0)[end:] = False
+    return replace(head, brain_XYZ=brain_XYZ)
+
+
 def _b_value(head: Any, value: float) -> Any:
     return replace(head, pair=replace(head.pair, b_value_s_mm2=value))
 
@@ -95,9 +101,11 @@ def _unoriented(head: Any, orientation: str) -> Any:
 DAMAGES: list[tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = [
     # gate, what is warned about, what is refused
     ("brain_extent", lambda h: h.with_slices(7, 33), lambda h: h.with_slices(13, 27)),
+    ("brain_width", lambda h: _narrow(h, 0, 58), lambda h: _narrow(h, 0, 44)),
+    ("brain_length", lambda h: _narrow(h, 1, 64), lambda h: _narrow(h, 1, 50)),
     ("brain_cut", lambda h: h.with_slices(0, 30), lambda h: h.with_slices(0, 22)),
     ("brain_volume", lambda h: h.with_slices(0, 20), lambda h: h.with_slices(0, 15)),
-    ("brain_gap", lambda h: _hole(h, 0.38), lambda h: _hole(h, 0.5)),
+    ("brain_gap", lambda h: _hole(h, 0.33), lambda h: _hole(h, 0.5)),
     ("left_out", lambda h: _short_mask(h, 8), lambda h: _short_mask(h, 20)),
     ("slice_spacing", lambda h: h.with_spacing((2.5, 2.5, 8)),
      lambda h: h.with_spacing((2.5, 2.5, 11))),
