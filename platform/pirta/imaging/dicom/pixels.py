@@ -34,7 +34,7 @@ def check_pixels(dataset: Dataset, num_frames: int, *, role: str) -> None:
 
     Raises:
         FileUnreadableError: no pixels, an absurd size, pixels that are no integers, or fewer
-            bytes than rows, columns and frames ask for.
+            bytes than rows, columns and frames ask for, or more by a row.
     """
     rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
     bits = int(dataset.get("BitsAllocated") or 0)
@@ -59,6 +59,12 @@ def check_pixels(dataset: Dataset, num_frames: int, *, role: str) -> None:
     if not syntax.is_compressed and len(data) < needed:
         raise FileUnreadableError(
             f"{role} is cut short: {len(data)} of {needed} bytes of pixels.", remedy=SEND_AGAIN
+        )
+    if not syntax.is_compressed and len(data) - needed >= columns * bits // 8:  # padding is less
+        raise FileUnreadableError(
+            f"{role} holds {len(data)} bytes of pixels where {num_frames} frames of "
+            f"{rows}x{columns} take {needed}.",
+            remedy=SEND_AGAIN,
         )
 
 

@@ -98,6 +98,7 @@ def test_two_orientations_in_one_series_are_refused(dicom: SimpleNamespace) -> N
 def test_two_shapes_in_one_series_are_refused(dicom: SimpleNamespace) -> None:
     datasets = dicom.classic_datasets(dicom.trace())
     datasets[2].Rows -= 1
+    datasets[2].PixelData = datasets[2].PixelData[: 2 * datasets[2].Rows * datasets[2].Columns]
     files = {f"{number}": dicom.to_bytes(one) for number, one in enumerate(datasets)}
     with pytest.raises(SeriesError, match="6x6 and 7x6 pixels"):
         read_dicom_pair(files)
