@@ -59,7 +59,7 @@ def overwrite(rng: np.random.Generator, study: Study) -> Study:
     if not data:
         return study
     start = int(rng.integers(min(len(data), HEADER_BYTES) if rng.random() < 0.5 else len(data)))
-    num = int(min(len(data) - start, 2 ** rng.integers(0, 12)))
+    num = min(len(data) - start, 2 ** int(rng.integers(0, 12)))
     fill = int(rng.integers(3))
     run = rng.bytes(num) if fill == 2 else bytes([255 * fill]) * num
     data[start : start + num] = run

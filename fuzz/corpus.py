@@ -82,15 +82,13 @@ def small_seeds() -> list[Seed]:
         "dicom-enhanced-raw": partial(dicom_seeds.enhanced, head, raw),
         "dicom-mosaic": partial(dicom_seeds.mosaic, head),
     }
-    makers |= {
-        f"{inner}.{kind}": partial(_packed, makers[inner], kind)
-        for inner, kind in (
-            ("nifti-4d", "zip"),
-            ("nifti-4d", "tar"),
-            ("dicom-classic", "zip"),
-            ("dicom-enhanced", "tar.gz"),
-        )
-    }
+    archives: tuple[tuple[str, Kind], ...] = (
+        ("nifti-4d", "zip"),
+        ("nifti-4d", "tar"),
+        ("dicom-classic", "zip"),
+        ("dicom-enhanced", "tar.gz"),
+    )
+    makers |= {f"{inner}.{kind}": partial(_packed, makers[inner], kind) for inner, kind in archives}
     return [Seed(name, make) for name, make in makers.items()]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import (
+    UID,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     RLELossless,
@@ -174,8 +175,8 @@ def _slices(
 def _image(part: Part, sop_class: str, instance: str, pixels_KJI: NDArray[np.int16]) -> FileDataset:
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = sop_class
-    meta.MediaStorageSOPInstanceUID = f"{UID_ROOT}.3.{part.series}.{instance}"
+    meta.MediaStorageSOPClassUID = UID(sop_class)
+    meta.MediaStorageSOPInstanceUID = UID(f"{UID_ROOT}.3.{part.series}.{instance}")
     one = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
     one.SOPClassUID, one.SOPInstanceUID = sop_class, meta.MediaStorageSOPInstanceUID
     one.StudyInstanceUID = f"{UID_ROOT}.1"

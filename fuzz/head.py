@@ -34,7 +34,7 @@ class Head:
     def signal(self, b_value_s_mm2: float, *, pull: float = 0.0) -> NDArray[np.int16]:
         """Return the whole-numbered signal at a b value; `pull` changes a direction's ADC."""
         weighted_XYZ = self.s0_XYZ * np.exp(-b_value_s_mm2 / 1000 * self.adc_XYZ * (1 + pull))
-        return np.rint(weighted_XYZ).astype(np.int16)
+        return np.asarray(np.rint(weighted_XYZ), dtype=np.int16)
 
     def adc_micro(self) -> NDArray[np.int16]:
         """Return the ADC in whole 10⁻⁶ mm²/s, as scanners store it."""

@@ -46,7 +46,8 @@ class Study:
     def images(self) -> StudyImages:
         """Return what a caller would hand to `read_pair`."""
         if self.form == "named":
-            return StudyImages(**self.parts, b_value_s_mm2=self.b_value_s_mm2)
+            dwi, adc, b0 = (self.parts.get(role) for role in ("dwi", "adc", "b0"))
+            return StudyImages(dwi=dwi, adc=adc, b0=b0, b_value_s_mm2=self.b_value_s_mm2)
         return StudyImages(files=self.parts, b_value_s_mm2=self.b_value_s_mm2)
 
     def with_part(self, name: str, data: bytes, note: str) -> Study:
