@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -193,6 +194,14 @@ def largest_claim(rng: np.random.Generator, study: Study) -> Study:
     return study.with_part(name, data, f"all of {num_voxels} voxels").refused("a false checksum")
 
 
+def odd_b_value(rng: np.random.Generator, study: Study) -> Study:
+    """Tell a b value that cannot be, or that nobody used."""
+    values = (float("nan"), float("inf"), -1000.0, 0.0, 1e-300, 1e300, 10.0, 3000.0, None)
+    value = values[int(rng.integers(len(values)))]
+    told = replace(study, b_value_s_mm2=value)
+    return told.with_parts(study.parts, f"b value {value}")
+
+
 def nested_gzip(rng: np.random.Generator, study: Study) -> Study:
     """Pack a part again, one to thirty times."""
     name = pick(rng, study)
@@ -283,6 +292,7 @@ NIFTI_MUTATORS: Mapping[str, Mutator] = {
     "flat": flat,
     "bomb": bomb,
     "largest-claim": largest_claim,
+    "odd-b-value": odd_b_value,
     "nested-gzip": nested_gzip,
     "sidecars": sidecars,
     "other-byte-order": swap_ends,

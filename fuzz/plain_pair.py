@@ -91,6 +91,10 @@ def insane(pair: DiffusionPair) -> list[str]:
             found.append(f"{name} is not finite")
         if not np.isfinite(one.affine).all() or spacing_mm.min() <= 0 or spacing_mm.max() > 100:
             found.append(f"{name} affine is none")
+    if pair.b_value_s_mm2 is not None and not 0 <= pair.b_value_s_mm2 <= 1e5:
+        found.append(f"the b value is {pair.b_value_s_mm2:g}")
+    if pair.slice_thickness_mm is not None and not 0 < pair.slice_thickness_mm < 1000:
+        found.append(f"the slice thickness is {pair.slice_thickness_mm:g}")
     if pair.dwi.data_XYZ.shape != pair.adc.data_XYZ.shape:
         found.append("DWI and ADC have other shapes")
     return found

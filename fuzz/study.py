@@ -50,6 +50,10 @@ class Study:
             return StudyImages(dwi=dwi, adc=adc, b0=b0, b_value_s_mm2=self.b_value_s_mm2)
         return StudyImages(files=self.parts, b_value_s_mm2=self.b_value_s_mm2)
 
+    def same_as(self, other: Study) -> bool:
+        """Say whether a reader would get the same from both."""
+        return self.parts == other.parts and self.b_value_s_mm2 == other.b_value_s_mm2
+
     def with_part(self, name: str, data: bytes, note: str) -> Study:
         """Return the study with one part in place of another, or added."""
         return replace(self, parts={**self.parts, name: data}, notes=(*self.notes, note))

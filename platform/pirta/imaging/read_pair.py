@@ -15,7 +15,7 @@ from pirta.errors import ChannelMismatchError, FileMissingError, InputError, Ser
 from pirta.imaging.archive import is_archive, unpack
 from pirta.imaging.dicom.detect import is_dicom
 from pirta.imaging.dicom.read import read_dicom_pair
-from pirta.imaging.diffusion_fit import pair_from_volumes
+from pirta.imaging.diffusion_fit import MAX_B_S_MM2, pair_from_volumes
 from pirta.imaging.diffusion_pair import DiffusionPair
 from pirta.imaging.image_file import read_image_file
 from pirta.imaging.pair import check_same_grid
@@ -35,6 +35,7 @@ def read_pair(images: StudyImages) -> DiffusionPair:
         for role, data in (("DWI", images.dwi), ("ADC", images.adc), ("b0", images.b0))
         if data is not None
     }
+    _check_b_value(images.b_value_s_mm2)
     if not images.files:
         return _from_named(named, images.b_value_s_mm2)
     if named:
@@ -43,6 +44,14 @@ def read_pair(images: StudyImages) -> DiffusionPair:
             remedy="Send either the whole study or the named files.",
         )
     return _from_files(images.files, images.b_value_s_mm2)
+
+
+def _check_b_value(b_value_s_mm2: float | None) -> None:
+    if b_value_s_mm2 is not None and not 0 <= b_value_s_mm2 <= MAX_B_S_MM2:  # true for NaN too
+        raise InputError(
+            f"The DWI's b value is told as {b_value_s_mm2:g} s/mm².",
+            remedy=f"A b value is a number from 0 to {MAX_B_S_MM2:.0f}, such as 1000.",
+        )
 
 
 def _from_files(files: Mapping[str, bytes], b_value_s_mm2: float | None) -> DiffusionPair:

@@ -12,11 +12,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pirta.errors import ArchiveError, FileUnreadableError, GeometryError
+from pirta.contracts.study import StudyImages
+from pirta.errors import ArchiveError, FileUnreadableError, GeometryError, InputError
 from pirta.imaging.archive import unpack
 from pirta.imaging.metaimage import read_metaimage
 from pirta.imaging.nifti import read_nifti
 from pirta.imaging.pair import check_pair
+from pirta.imaging.read_pair import read_pair
 from pirta.imaging.volume import Volume
 
 VALUES_XYZ = np.arange(6 * 7 * 8, dtype=np.int16).reshape(6, 7, 8)
@@ -93,3 +95,11 @@ def test_a_voxel_of_1e38_is_compared_without_a_warning() -> None:
     dwi_XYZ[0, 0, 0], adc_XYZ[5, 6, 7] = 1, 1e-3
     affine = np.diag([2.0, 2, 2, 1])
     check_pair(Volume(dwi_XYZ, affine), Volume(adc_XYZ, affine))
+
+
+@pytest.mark.parametrize("b_value", [float("nan"), float("inf"), -1000.0, 1e300])
+def test_a_told_b_value_that_cannot_be_is_refused(
+    pair: tuple[bytes, bytes], b_value: float
+) -> None:
+    with pytest.raises(InputError, match="b value is told as"):
+        read_pair(StudyImages(dwi=pair[0], adc=pair[1], b_value_s_mm2=b_value))
