@@ -50,6 +50,10 @@ def report(
         str | None,
         typer.Option(help="Patient pseudonym: keeps the patient's own scans out of the evidence."),
     ] = None,
+    site: Annotated[
+        str | None,
+        typer.Option(envvar="PIRTA_SITE", help="Site of the study, for its quality limits."),
+    ] = None,
     timeout_s: Annotated[float, typer.Option(help="Longest time to wait for the report.")] = 180.0,
 ) -> None:
     """Write a preliminary report for a study, with its evidence.
@@ -72,6 +76,7 @@ def report(
         registry=read_registry_file(registry) if registry else None,
         study_id=study_id,
         patient_id=patient_id,
+        site=site,
     )
     if as_json:
         typer.echo(json.dumps(result.model_dump(mode="json"), indent=2, ensure_ascii=False))

@@ -110,6 +110,7 @@ class ServiceClient:
         registry: Registry | None = None,
         study_id: str | None = None,
         patient_id: str | None = None,
+        site: str | None = None,
     ) -> Report:
         """Send one study and return its report.
 
@@ -120,7 +121,7 @@ class ServiceClient:
             PirtaError: whatever the service answered, as the class of its code.
             UnavailableError: nothing answers at the address, or not in time.
         """
-        fields = {"study_id": study_id, "patient_id": patient_id}
+        fields = {"study_id": study_id, "patient_id": patient_id, "site": site}
         data = {name: value for name, value in fields.items() if value is not None}
         if registry is not None:
             data["registry"] = registry.model_dump_json(exclude_none=True)
