@@ -15,7 +15,10 @@ class ArchiveSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     study_timeout_s: float = Field(
-        default=300.0, gt=0, description="A study that takes longer becomes a dead letter."
+        default=300.0,
+        gt=0,
+        description="A study that takes longer becomes a dead letter; an external "
+        "stripper has its own time beside it.",
     )
     max_attempts: int = Field(
         default=2,

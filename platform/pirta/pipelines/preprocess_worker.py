@@ -100,7 +100,7 @@ class StudyPreparer:
 
         if attempt > self._work.settings.archive.max_attempts:
             return finish(_refusal(_lost(attempt - 1)))
-        limit_s = self._work.settings.archive.study_timeout_s
+        limit_s = _limit_s(self._work.settings)
         with _time_limit(limit_s, lambda: finish(_refusal(_too_long(limit_s)))):
             found, patient_id = self._prepare(case)
         if not isinstance(found, PreparedCaseVolumes):
@@ -198,6 +198,13 @@ def _refusal(error: PirtaError) -> Row:
     gates = error.gates if isinstance(error, QualityError) else ()
     text = json.dumps([one.model_dump(mode="json") for one in gates], ensure_ascii=False)
     return {"code": error.code, "reason": str(error), "gates_json": text}
+
+
+def _limit_s(settings: Settings) -> float:
+    """Return a study's time; a stripper that is another program has its own beside it."""
+    external = settings.preprocessing.stripper == "external"
+    strip_s = settings.preprocessing.strip_timeout_s if external else 0.0
+    return settings.archive.study_timeout_s + strip_s
 
 
 def _lost(num_lost: int) -> WorkerLostError:
