@@ -61,13 +61,16 @@ def absurd_place(rng: np.random.Generator, study: Study) -> Study:
 
 
 def mirrored(rng: np.random.Generator, study: Study) -> Study:
-    """Turn one form to the other side: nobody knows left from right any more."""
+    """Turn one of two forms in use to the other side: nobody knows left from right any more."""
+    turned = []
 
     def change(header: nib.Nifti1Header) -> None:
-        header["srow_x"] = -header["srow_x"]
-        header["sform_code"], header["qform_code"] = 1, 1
+        if header["sform_code"] > 0 and header["qform_code"] > 0:
+            header["srow_x"] = -header["srow_x"]
+            turned.append(True)
 
-    return _with_header(rng, study, change, "sform mirrored").refused("left and right are unsure")
+    damaged = _with_header(rng, study, change, "sform mirrored")
+    return damaged.refused("left and right are unsure") if turned else study
 
 
 def huge_claim(rng: np.random.Generator, study: Study) -> Study:
@@ -130,11 +133,9 @@ def odd_scaling(rng: np.random.Generator, study: Study) -> Study:
 
 def not_numbers(rng: np.random.Generator, study: Study) -> Study:
     """Store floats with NaN or infinity among them."""
-    name = _pick_image(rng, study)
-    opened = _open(study.parts[name]) if name else None
-    if opened is None:
+    if (found := _pick_image(rng, study)) is None:
         return study
-    raw, header = opened
+    name, raw, header = found
     offset = header.sizeof_hdr + 4
     sides = tuple(int(side) for side in header["dim"][1 : 1 + header["dim"][0]])
     num = int(np.prod(sides, dtype=np.int64))
@@ -149,11 +150,9 @@ def not_numbers(rng: np.random.Generator, study: Study) -> Study:
 
 def flat(rng: np.random.Generator, study: Study) -> Study:
     """Make every voxel the same."""
-    name = _pick_image(rng, study)
-    opened = _open(study.parts[name]) if name else None
-    if opened is None:
+    if (found := _pick_image(rng, study)) is None:
         return study
-    raw, header = opened
+    name, raw, header = found
     start = header.sizeof_hdr + 4
     data = raw[:start] + bytes([int(rng.choice([0, 1, 255]))]) * (len(raw) - start)
     return study.with_part(name, _pack(data, study.parts[name]), "flat").refused("no content")
@@ -161,11 +160,9 @@ def flat(rng: np.random.Generator, study: Study) -> Study:
 
 def bomb(rng: np.random.Generator, study: Study) -> Study:
     """Let a packed file go on for gigabytes behind its header, which may claim them or not."""
-    name = _pick_image(rng, study)
-    opened = _open(study.parts[name]) if name else None
-    if opened is None:
+    if (found := _pick_image(rng, study)) is None:
         return study
-    raw, header = opened
+    name, raw, header = found
     if rng.random() < 0.5:
         header["dim"][:5] = [4, 1024, 1024, 512, 8]
         raw = header.binaryblock + bytes(4)
@@ -176,11 +173,9 @@ def bomb(rng: np.random.Generator, study: Study) -> Study:
 
 def largest_claim(rng: np.random.Generator, study: Study) -> Study:
     """Claim as much as is allowed, or an eighth of it, and unpack to all of it."""
-    name = _pick_image(rng, study)
-    opened = _open(study.parts[name]) if name else None
-    if opened is None:
+    if (found := _pick_image(rng, study)) is None:
         return study
-    raw, header = opened
+    name, raw, header = found
     part = int(rng.choice([1, 8, 8, 8, 8]))
     if study.form == "bag":
         header["dim"][:5], num_voxels = [4, 128, 128, 128, 64 // part], 2**27 // part
@@ -229,11 +224,9 @@ def sidecars(rng: np.random.Generator, study: Study) -> Study:
 
 def swap_ends(rng: np.random.Generator, study: Study) -> Study:
     """Write the header in the other byte order and leave the voxels as they are."""
-    name = _pick_image(rng, study)
-    opened = _open(study.parts[name]) if name else None
-    if opened is None:
+    if (found := _pick_image(rng, study)) is None:
         return study
-    raw, header = opened
+    name, raw, header = found
     data = header.as_byteswapped().binaryblock + raw[header.sizeof_hdr :]
     return study.with_part(name, _pack(data, study.parts[name]), "header's byte order turned")
 
@@ -241,20 +234,25 @@ def swap_ends(rng: np.random.Generator, study: Study) -> Study:
 def _with_header(
     rng: np.random.Generator, study: Study, change: Callable[[nib.Nifti1Header], None], note: str
 ) -> Study:
-    name = _pick_image(rng, study)
-    opened = _open(study.parts[name]) if name else None
-    if opened is None:
+    if (found := _pick_image(rng, study)) is None:
         return study
-    raw, header = opened
+    name, raw, header = found
     with np.errstate(all="ignore"):
         change(header)
     data = header.binaryblock + raw[header.sizeof_hdr :]
     return study.with_part(name, _pack(data, study.parts[name]), note)
 
 
-def _pick_image(rng: np.random.Generator, study: Study) -> str:
+def _pick_image(
+    rng: np.random.Generator, study: Study
+) -> tuple[str, bytes, nib.Nifti1Header] | None:
+    """Return one image's name, its unpacked bytes and its header; None where there is none."""
     names = [name for name, data in sorted(study.parts.items()) if is_image(data)]
-    return names[int(rng.integers(len(names)))] if names else ""
+    if not names:
+        return None
+    name = names[int(rng.integers(len(names)))]
+    opened = _open(study.parts[name])
+    return None if opened is None else (name, *opened)
 
 
 def _open(data: bytes) -> tuple[bytes, nib.Nifti1Header] | None:
