@@ -67,11 +67,16 @@ class TerritoryRun(LoopSettings):
         finding_weight: of the infarct type's and class's loss: it orders the neighbours within
             a territory.
         lesion_cell_weight: of a lesion cell against an empty one.
+        contrast_weight: of the loss that draws a label's embeddings together: retrieval looks at
+            them, and the class head alone leaves them spread.
+        contrast_temperature: of that loss; lower looks at the nearest only.
     """
 
     cell_weight: float = Field(default=1.0, ge=0)
     finding_weight: float = Field(default=0.2, ge=0)
     lesion_cell_weight: float = Field(default=6.0, gt=0)
+    contrast_weight: float = Field(default=0.3, ge=0)
+    contrast_temperature: float = Field(default=0.1, gt=0)
 
 
 def mae_paper() -> MaeRun:
@@ -124,7 +129,7 @@ def mae_tiny() -> MaeRun:
 def territory_paper() -> TerritoryRun:
     """Stated: linear head, cross-entropy, AdamW, rate 1e-3, decay 0.05, 1000 epochs (827 cases).
 
-    Ours: the lesion map's and the finding's losses; weight 0 turns either off.
+    Ours: the lesion map's, the finding's and the contrast's losses; weight 0 turns each off.
     """
     return TerritoryRun(
         name="paper",

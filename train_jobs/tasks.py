@@ -71,18 +71,25 @@ class TerritoryTask:
         return _batches(self._pool, self._settings, rank)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """Return the weighted sum of the class, lesion map and finding losses."""
+        """Return the weighted sum of the class, lesion map, finding and contrast losses."""
         output: EncoderOutput = model(batch.volume_BCXYZ)
         classes = cross_entropy(output.logits_BK.float(), batch.labels_B)
         cells = cell_loss(output.cell_logits_BNMK, batch, self._settings.lesion_cell_weight)
         finding = finding_loss(output.finding_logits_BF.float(), batch)
+        contrast = contrast_loss(
+            output.embedding_BD, batch.labels_B, temperature=self._settings.contrast_temperature
+        )
         total = (
-            classes + self._settings.cell_weight * cells + self._settings.finding_weight * finding
+            classes
+            + self._settings.cell_weight * cells
+            + self._settings.finding_weight * finding
+            + self._settings.contrast_weight * contrast
         )
         correct = (output.logits_BK.argmax(dim=1) == batch.labels_B).float().mean()
         return total, {
             "classes": float(classes.detach()),
             "cells": float(cells.detach()),
+            "contrast": float(contrast.detach()),
             "accuracy": float(correct),
         }
 
@@ -147,6 +154,20 @@ def finding_loss(finding_logits_BF: Tensor, batch: Batch) -> Tensor:
     num_types = len(InfarctType)
     types = cross_entropy(finding_logits_BF[:, :num_types], batch.infarct_types_B)
     return types + cross_entropy(finding_logits_BF[:, num_types:], batch.classes_B)
+
+
+def contrast_loss(embedding_BD: Tensor, labels_B: Tensor, *, temperature: float) -> Tensor:
+    """Return the supervised contrastive loss of unit embeddings; 0 where no label comes twice.
+
+    Source: Khosla et al., Supervised Contrastive Learning, 2020, equation 2 (L_out).
+    """
+    similarity_BB = embedding_BD @ embedding_BD.T / temperature
+    itself_BB = torch.eye(len(labels_B), dtype=torch.bool, device=labels_B.device)
+    same_BB = (labels_B[:, None] == labels_B[None, :]) & ~itself_BB
+    log_share_BB = torch.log_softmax(similarity_BB.masked_fill(itself_BB, -1e9), dim=1)
+    num_same_B = same_BB.sum(dim=1)
+    terms_B = -torch.where(same_BB, log_share_BB, 0.0).sum(dim=1) / num_same_B.clamp(min=1)
+    return terms_B.sum() / (num_same_B > 0).sum().clamp(min=1)
 
 
 def _batches(pool: TrainingPool, settings: LoopSettings, rank: int) -> StepBatches:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.nn.functional import log_softmax
+from torch.nn.functional import log_softmax, normalize
 
 from pirta.errors import TrainingError
 from pirta.models.config import tiny
@@ -25,7 +25,7 @@ from train_jobs.presets import (
 )
 from train_jobs.progress import ProgressFollower, ProgressWriter, describe
 from train_jobs.state import load_state, save_state
-from train_jobs.tasks import TerritoryTask, cell_loss, finding_loss
+from train_jobs.tasks import TerritoryTask, cell_loss, contrast_loss, finding_loss
 
 
 def _batch(labels: list[int], lesion: torch.Tensor) -> Batch:
@@ -54,6 +54,32 @@ def test_the_finding_loss_of_normals_alone_is_zero_and_has_a_gradient() -> None:
     loss.backward()
     assert float(loss.detach()) == 0.0
     assert logits.grad is not None
+
+
+def test_the_contrast_loss_equals_the_mean_over_pairs_of_a_label() -> None:
+    torch.manual_seed(0)
+    embedding = normalize(torch.randn(5, 8), dim=1)
+    labels = [0, 1, 0, 0, 2]
+    terms = []
+    for i, label in enumerate(labels):
+        others = [j for j in range(5) if j != i]
+        total = sum(math.exp(float(embedding[i] @ embedding[j]) / 0.2) for j in others)
+        same = [j for j in others if labels[j] == label]
+        if same:
+            logs = [float(embedding[i] @ embedding[j]) / 0.2 - math.log(total) for j in same]
+            terms.append(-sum(logs) / len(same))
+    found = contrast_loss(embedding, torch.tensor(labels), temperature=0.2)
+    assert math.isclose(float(found), sum(terms) / len(terms), rel_tol=1e-5)
+
+
+@pytest.mark.parametrize("labels", [[0], [0, 1, 2]])
+def test_the_contrast_loss_without_pairs_is_zero_and_its_gradient_finite(labels: list[int]) -> None:
+    embedding = torch.randn(len(labels), 8, requires_grad=True)
+    loss = contrast_loss(normalize(embedding, dim=1), torch.tensor(labels), temperature=0.1)
+    loss.backward()
+    assert float(loss.detach()) == 0.0
+    assert embedding.grad is not None
+    assert torch.isfinite(embedding.grad).all()
 
 
 def test_the_rate_warms_up_and_falls_to_zero() -> None:
@@ -104,7 +130,7 @@ def test_the_task_learns_from_the_store_and_validates_on_its_other_split(
         task.model, Batch(batch.volume_BCXYZ.float(), *list(vars(batch).values())[1:])
     )
     assert torch.isfinite(loss)
-    assert set(figures) == {"classes", "cells", "accuracy"}
+    assert set(figures) == {"classes", "cells", "contrast", "accuracy"}
     with torch.inference_mode():
         held_out = task.validate()
     assert set(held_out) == {
