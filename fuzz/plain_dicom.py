@@ -17,7 +17,8 @@ import nibabel as nib
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from fuzz.plain_pair import PlainPair, plain_fit
 
@@ -61,12 +62,18 @@ def plain_dicom(files: Mapping[str, bytes]) -> PlainPair:
     return plain_fit(stacked_XYZN, [key[2] for key in raw], affine)
 
 
-def _parse(data: bytes) -> Dataset | None:
+def _parse(data: bytes) -> FileDataset | None:
     try:
         dataset = pydicom.dcmread(io.BytesIO(data), force=True)
     except Exception:  # noqa: BLE001 - a plain reading leaves what it cannot read
         return None
-    return dataset if str(dataset.get("SOPClassUID")) in IMAGE_CLASSES else None
+    if str(dataset.get("SOPClassUID")) not in IMAGE_CLASSES or "LOCALIZER" in dataset.ImageType:
+        return None
+    if "TransferSyntaxUID" not in dataset.file_meta:  # lost: as the elements were read
+        implicit, _ = dataset.original_encoding
+        syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        dataset.file_meta.TransferSyntaxUID = syntax
+    return dataset
 
 
 def _slices(dataset: Dataset) -> Iterator[_Slice]:
