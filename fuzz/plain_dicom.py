@@ -96,7 +96,7 @@ def _slices(dataset: Dataset) -> Iterator[_Slice]:
 
 
 def _kind(words: list[str]) -> str:
-    return next((word for word in words if word in ("TRACEW", "ADC")), "raw")
+    return next((kind for kind in ("TRACEW", "ADC") if kind in "".join(words)), "raw")
 
 
 def _slice(dataset: Dataset, group: Dataset, pixels_RC: NDArray[np.float64], kind: str) -> _Slice:
