@@ -165,7 +165,9 @@ class GatewaySettings(_Frozen):
     demo: bool = Field(
         default=False, description="Let everybody in. Refused unless the host is loopback."
     )
-    max_upload_mb: int = Field(default=256, ge=1, description="Largest upload, all files of a study.")
+    max_upload_mb: int = Field(
+        default=256, ge=1, description="Largest upload, all files of a study."
+    )
     request_timeout_s: float = Field(default=120.0, gt=0, description="Time for one report.")
     max_queued_requests: int = Field(
         default=64, ge=1, description="Reports waiting at the most; more get 503."
