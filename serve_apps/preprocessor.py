@@ -50,7 +50,7 @@ class Preprocessor:
                 prepare_study,
                 study.images,
                 settings=self._settings,
-                quality=self._site_quality.get(study.site, self._quality),
+                quality=self._site_quality.get(study.site.lower(), self._quality),
                 stripper=self._stripper,
             ),
         )

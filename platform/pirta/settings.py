@@ -210,7 +210,7 @@ class Settings(BaseSettings):
         if not isinstance(shared, dict):
             return values  # told by its own check
         sites = {
-            name: {**shared, **block} if isinstance(block, dict) else block
+            str(name).lower(): {**shared, **block} if isinstance(block, dict) else block
             for name, block in values["site_quality"].items()
         }
         return {**values, "site_quality": sites}
@@ -229,8 +229,8 @@ class Settings(BaseSettings):
         return (env_settings, init_settings)
 
     def quality_for(self, site: str) -> QualitySettings:
-        """Return the quality limits of a site: its own, or those of all."""
-        return self.site_quality.get(site, self.quality)
+        """Return the quality limits of a site: its own, or those of all; case does not count."""
+        return self.site_quality.get(site.lower(), self.quality)
 
     def sha256(self) -> str:
         """Return the hash of all values; secrets enter as their mask."""

@@ -28,6 +28,7 @@ def test_a_site_keeps_what_it_does_not_set_from_the_limits_of_all(load) -> None:
     north, south = settings.quality_for("north"), settings.quality_for("south")
     assert (north.snr_warn, north.motion_warn_mm, north.unknown_side) == (12, 2, "refuse")
     assert (south.snr_warn, south.motion_warn_mm, south.unknown_side) == (6, 3, "warn")
+    assert settings.quality_for("North") == north
     assert settings.quality_for("elsewhere") == settings.quality == QualitySettings(snr_warn=12)
 
 

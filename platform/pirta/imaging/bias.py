@@ -16,6 +16,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from pirta.imaging.volume import slice_axis
+
 MIN_LOG_SPREAD = 1e-3
 
 
@@ -56,13 +58,11 @@ def thinning(
 ) -> list[int]:
     """Return each axis's step of the fitting grid; 1 along the slice axis.
 
-    The slice axis is the one with the widest voxels, and Z where all are alike. At least four
-    voxels an axis are kept: N4's spline needs them.
+    At least four voxels an axis are kept: N4's spline needs them.
     """
-    widths = [round(side, 2) for side in spacing_mm]
-    slice_axis = 2 if widths[2] == max(widths) else int(np.argmax(widths))
+    slices = slice_axis(spacing_mm)
     return [
-        1 if axis == slice_axis else max(1, min(round(fit_spacing_mm / side), num_voxels // 4))
+        1 if axis == slices else max(1, min(round(fit_spacing_mm / side), num_voxels // 4))
         for axis, (side, num_voxels) in enumerate(zip(spacing_mm, shape, strict=True))
     ]
 

@@ -35,7 +35,7 @@ from pirta.imaging.resample import (
     resample_labels,
 )
 from pirta.imaging.strip import Stripper, check_brain
-from pirta.imaging.volume import Volume
+from pirta.imaging.volume import Volume, slice_axis
 from pirta.settings import DEFAULT_QUALITY, PreprocessingSettings, QualitySettings
 
 ALGORITHM_VERSION = "2"
@@ -205,7 +205,6 @@ def _geometry_facts(
 ) -> dict[str, float | str | bool]:
     """Return the input's spacing and the prepared grid's origin, to find the way back."""
     dwi = pair.dwi
-    along_z = int(np.argmax(np.abs(dwi.affine[2, :3])))
     facts: dict[str, float | str | bool] = {
         f"spacing_{axis}_mm": round(side, 3)
         for axis, side in zip("xyz", dwi.spacing_mm, strict=True)
@@ -214,7 +213,7 @@ def _geometry_facts(
         f"grid_origin_{axis}_mm": round(float(place), 3)
         for axis, place in zip("xyz", target[:3, 3], strict=True)
     }
-    thickness_mm = pair.slice_thickness_mm or dwi.spacing_mm[along_z]
+    thickness_mm = pair.slice_thickness_mm or dwi.spacing_mm[slice_axis(dwi.spacing_mm)]
     facts["slice_thickness_mm"] = round(thickness_mm, 3)
     if pair.b_value_s_mm2 is not None:
         facts["b_value_s_mm2"] = round(pair.b_value_s_mm2, 1)

@@ -3,13 +3,16 @@
 Axis suffixes: X Y Z voxels (RAS+). The DWI is written as NIfTI into a folder of its own, the
 program runs there without a shell, and its mask or stripped image is read back. What it prints
 is thrown away and never repeated: it may name what it should not. It is not given this
-service's own PIRTA_* variables. Nothing that it starts outlives it or its time.
+service's own PIRTA_* variables. Nothing that it starts outlives its time. Where this process is
+itself killed, the program goes on to its own end, and the next stripper on the machine removes
+what was left of the study.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -17,6 +20,7 @@ from pathlib import Path, PurePath
 
 import nibabel as nib
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -28,6 +32,8 @@ from pirta.imaging.volume import Volume
 
 MIN_COPIED_SHARE = 0.99
 COPY_TOLERANCE = 1e-3
+
+_PREFIX = "pirta-strip-"
 
 _REMEDY = (
     "Run preprocessing.strip_command by hand on one DWI and look at what it writes; {input} and "
@@ -44,6 +50,7 @@ class ExternalStripper:
         self._command = command
         self._timeout_s = timeout_s
         self._name = PurePath(command[0]).name
+        _remove_what_the_killed_left()
 
     def strip(self, dwi: Volume) -> NDArray[np.bool_]:
         """Return the largest piece of the program's mask, holes filled.
@@ -53,7 +60,7 @@ class ExternalStripper:
                 something on another grid.
             BrainNotFoundError: its mask is empty.
         """
-        with tempfile.TemporaryDirectory(prefix="pirta-strip-") as folder:
+        with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
             source, target = Path(folder, "input.nii.gz"), Path(folder, "output.nii.gz")
             nib.save(nib.Nifti1Image(dwi.data_XYZ, dwi.affine), source)
             self._run(source, target, folder)
@@ -117,3 +124,11 @@ def _mask_of(output_XYZ: NDArray[np.float32], dwi_XYZ: NDArray[np.float32]) -> N
     kept = np.isclose(output_XYZ[support_XYZ], dwi_XYZ[support_XYZ], rtol=COPY_TOLERANCE)
     is_copy = kept.size > 0 and float(kept.mean()) >= MIN_COPIED_SHARE
     return support_XYZ if is_copy else output_XYZ > 0.5
+
+
+def _remove_what_the_killed_left() -> None:
+    """Remove the folders of processes that are gone: each holds a patient's DWI."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        owner = folder.name.removeprefix(_PREFIX).split("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+CLEAR_RATIO = 1.25
+"""A slice step this much longer than the pixel tells the slices' axis."""
+
 
 @dataclass(frozen=True)
 class Volume:
@@ -38,3 +41,10 @@ class Volume:
     def voxel_ml(self) -> float:
         """Volume of one voxel."""
         return abs(float(np.linalg.det(self.affine[:3, :3]))) / 1000.0
+
+
+def slice_axis(spacing_mm: tuple[float, float, float]) -> int:
+    """Return the axis with clearly the longest step; Z where none is."""
+    order = np.argsort(spacing_mm)
+    longest, second = spacing_mm[int(order[2])], spacing_mm[int(order[1])]
+    return int(order[2]) if longest > CLEAR_RATIO * second else 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -168,3 +169,18 @@ def test_the_settings_name_the_program_and_it_enters_the_fingerprint() -> None:
     assert fingerprint(settings) == fingerprint(slow) == fingerprint(moved)
     other = settings.model_copy(update={"strip_command": ("hd-bet", *command[1:])})
     assert fingerprint(settings) != fingerprint(other)
+
+
+def test_what_a_killed_process_left_of_a_patient_is_removed_by_the_next_stripper(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left, used = (tmp_path / f"pirta-strip-{pid}-x" for pid in (gone.pid, os.getpid()))
+    for folder in (left, used):
+        folder.mkdir()
+        (folder / "input.nii.gz").write_bytes(b"a patient's brain")
+    program("write(data)")
+    assert not left.exists()
+    assert used.exists()

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pirta.contracts.study import GRID_SHAPE
-from pirta.imaging.quality.slices import slice_axis, slices_last
-from pirta.imaging.volume import Volume
+from pirta.imaging.quality.slices import slices_last
+from pirta.imaging.volume import Volume, slice_axis
 
 
 def extents_mm(brain_XYZ: NDArray[np.bool_], volume: Volume) -> tuple[float, float, float]:

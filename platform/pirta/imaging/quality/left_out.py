@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pirta.imaging.quality.slices import slice_axis, slices_last
-from pirta.imaging.volume import Volume
+from pirta.imaging.quality.slices import slices_last
+from pirta.imaging.volume import Volume, slice_axis
 
 NEAR_MM = 15.0
 THICK_MM = 5.0

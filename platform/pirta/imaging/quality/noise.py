@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pirta.imaging.quality.slices import slice_axis, slices_last
-from pirta.imaging.volume import Volume
+from pirta.imaging.quality.slices import slices_last
+from pirta.imaging.volume import Volume, slice_axis
 
 AIR_MM = 25.0
 """Skull, scalp and a margin: beyond this from the brain's box is air, above its middle."""

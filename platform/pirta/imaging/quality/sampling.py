@@ -5,8 +5,7 @@ Nothing is judged here.
 
 from __future__ import annotations
 
-from pirta.imaging.quality.slices import slice_axis
-from pirta.imaging.volume import Volume
+from pirta.imaging.volume import Volume, slice_axis
 
 
 def step_mm(volume: Volume) -> float:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pirta.imaging.quality.slices import slice_axis, slices_last
-from pirta.imaging.volume import Volume
+from pirta.imaging.quality.slices import slices_last
+from pirta.imaging.volume import Volume, slice_axis
 
 MIN_AREA_SHARE = 0.25
 NEIGHBOURS = 2

@@ -1,4 +1,4 @@
-"""Which axis a volume was acquired along, and arrays turned so that its slices come last.
+"""Arrays turned so that the slices of an acquisition come last.
 
 Axis suffixes: X Y Z voxels (RAS+); P Q in the plane of a slice, S slices. Nothing is measured.
 """
@@ -10,17 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-CLEAR_RATIO = 1.25
-"""A slice step this much longer than the pixel tells the slices' axis."""
-
 Kind = TypeVar("Kind", bound=np.generic)
-
-
-def slice_axis(spacing_mm: tuple[float, float, float]) -> int:
-    """Return the axis with clearly the longest step; Z where none is."""
-    order = np.argsort(spacing_mm)
-    longest, second = spacing_mm[int(order[2])], spacing_mm[int(order[1])]
-    return int(order[2]) if longest > CLEAR_RATIO * second else 2
 
 
 def slices_last(data_XYZ: NDArray[Kind], axis: int) -> NDArray[Kind]:

@@ -17,8 +17,7 @@ from pirta.imaging.quality.left_out import left_out_percent
 from pirta.imaging.quality.motion import shift_mm
 from pirta.imaging.quality.sampling import gap_between_percent, in_plane_mm, step_mm
 from pirta.imaging.quality.signal import clipped_percent, darkest_percent
-from pirta.imaging.quality.slices import slice_axis
-from pirta.imaging.volume import Volume
+from pirta.imaging.volume import Volume, slice_axis
 
 
 def _stack(areas: list[int], axis: int = 2) -> tuple[np.ndarray, Volume]:
