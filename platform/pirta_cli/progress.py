@@ -55,7 +55,9 @@ def _line_writer(console: Console, title: str) -> Update:
         last_line = now
         suffix = f" · {note}" if note else ""
         console.print(
-            f"{title}: {done}/{total} after {now - started:.0f} s{suffix}", highlight=False
+            f"{title}: {done}/{total} after {now - started:.0f} s{suffix}",
+            highlight=False,
+            soft_wrap=True,
         )
 
     return update
