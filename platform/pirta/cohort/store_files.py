@@ -1,9 +1,10 @@
 """A store's files, local or behind any fsspec path: each is there whole or not at all.
 
 On a disk a file is written under another name and renamed, which is atomic. An object store has
-no rename (fsspec copies and deletes), but an object appears only when its upload has ended: there
-the file is uploaded under its own name. What cannot be written ends the run as a StoreError;
-what is missing is None. Contents are no matter of this module.
+no rename (fsspec copies and deletes), and closing a half-written object uploads that half: there
+the file is written to the local disk first, and uploaded when it is whole. Whatever ends the
+writing early, an interrupt included, leaves the old file as it was. What cannot be written ends
+the run as a StoreError; what is missing is None. Contents are no matter of this module.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 import errno
 import posixpath
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import fsspec
 
@@ -47,29 +49,55 @@ def write_whole(path: str, data: bytes) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    with whole_file(path) as file:
-        file.write(data)
+    filesystem, inside = open_filesystem(path)
+    if not _appears_whole(filesystem):
+        with whole_file(path) as file:
+            file.write(data)
+        return
+    try:
+        _make_folder(filesystem, posixpath.dirname(inside))
+        filesystem.pipe_file(inside, data)
+    except failures() as error:
+        raise unwritable(error) from None
 
 
 @contextmanager
 def whole_file(path: str) -> Iterator[BinaryIO]:
-    """Give a file to write to, which takes its name when the block ends well.
+    """Give a file to write to, which takes its name when the block ends well, and only then.
 
     Raises:
         StoreError: it cannot be written.
     """
     filesystem, inside = open_filesystem(path)
-    draft = inside if _appears_whole(filesystem) else f"{inside}.{uuid.uuid4().hex[:8]}.part"
+    write = _uploaded if _appears_whole(filesystem) else _renamed
     try:
         _make_folder(filesystem, posixpath.dirname(inside))
+        with write(filesystem, inside) as file:
+            yield file
+    except failures() as error:
+        raise unwritable(error) from None
+
+
+@contextmanager
+def _uploaded(filesystem: Any, inside: str) -> Iterator[BinaryIO]:
+    """Give a file of the local disk, and upload it when the block ends well."""
+    with tempfile.NamedTemporaryFile(suffix=".part") as draft:
+        yield cast(BinaryIO, draft.file)
+        draft.flush()
+        filesystem.put_file(draft.name, inside)
+
+
+@contextmanager
+def _renamed(filesystem: Any, inside: str) -> Iterator[BinaryIO]:
+    """Give a file beside the place, and rename it when the block ends well."""
+    draft = f"{inside}.{uuid.uuid4().hex[:8]}.part"
+    try:
         with filesystem.open(draft, "wb") as file:
             yield file
-        if draft != inside:
-            filesystem.mv(draft, inside)
-    except failures() as error:
-        if draft != inside:
-            _drop(filesystem, draft)
-        raise unwritable(error) from None
+        filesystem.mv(draft, inside)
+    except BaseException:  # an interrupt too; it goes on to whoever waits for it
+        _drop(filesystem, draft)
+        raise
 
 
 def read_whole(path: str) -> bytes | None:

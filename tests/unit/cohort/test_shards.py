@@ -148,7 +148,7 @@ def test_a_damaged_row_is_an_error_for_people(root: str) -> None:
 _numbers = itertools.count()
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from(["prepare", "refuse", "close", "session", "gather"]), max_size=12))
 def test_whatever_the_order_of_events_the_tables_hold_each_study_once(events: list[str]) -> None:
     root = f"memory://shards-{next(_numbers)}"

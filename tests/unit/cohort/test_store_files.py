@@ -1,0 +1,74 @@
+"""Files of a store: there whole or not at all, whatever ends the writing, on disk and on S3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from pirta.cohort.store_files import exists, names_in, read_whole, whole_file, write_whole
+from pirta.errors import StoreError
+
+BUCKET = "store-files"
+
+
+@pytest.fixture(scope="module")
+def object_store() -> Iterator[str]:
+    """An S3 server on loopback with one bucket, told to this process."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        fsspec.filesystem("s3").mkdir(BUCKET)
+        yield f"s3://{BUCKET}"
+    server.stop()
+
+
+@pytest.fixture(params=["disk", "memory", "s3"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A folder of each kind of storage, fresh for each test."""
+    if request.param == "s3":
+        return f"{request.getfixturevalue('object_store')}/{tmp_path.name}"
+    return str(tmp_path) if request.param == "disk" else f"memory://{tmp_path.name}"
+
+
+def test_a_file_is_there_when_its_block_has_ended_and_not_before(folder: str) -> None:
+    path = f"{folder}/deep/table"
+    with whole_file(path) as file:
+        file.write(b"first ")
+        assert not exists(path)
+        file.write(b"second")
+    assert read_whole(path) == b"first second"
+    write_whole(path, b"third")
+    assert read_whole(path) == b"third"
+    assert names_in(f"{folder}/deep") == ["table"]
+
+
+@pytest.mark.parametrize(
+    "ending", [KeyboardInterrupt(), ValueError(), StoreError("x", remedy="y"), MemoryError()]
+)
+def test_whatever_ends_the_writing_early_no_part_of_it_is_kept(
+    folder: str, ending: BaseException
+) -> None:
+    write_whole(f"{folder}/old", b"as it was")
+    for name in ("old", "new"):
+        with pytest.raises(type(ending)), whole_file(f"{folder}/{name}") as file:
+            file.write(b"half a table")
+            raise ending
+    assert names_in(folder) == ["old"]
+    assert read_whole(f"{folder}/old") == b"as it was"
+
+
+def test_a_write_that_fails_is_told_and_leaves_nothing(folder: str) -> None:
+    with pytest.raises(StoreError, match="no space is left"), whole_file(f"{folder}/a") as file:
+        file.write(b"half a table")
+        raise OSError(28, "the text of the system")
+    assert names_in(folder) == []
