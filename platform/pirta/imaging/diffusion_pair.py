@@ -25,6 +25,7 @@ class DiffusionPair:
         slice_thickness_mm: nominal, where a header tells (the spacing may hold a gap).
         provenance: each decision by name ("dwi": "scanner trace", "adc": "fitted over b 0,
             1000"), never names or identifiers of people, devices or files.
+        warnings: what the report has to say of how the images were found, a sentence each.
     """
 
     dwi: Volume
@@ -34,3 +35,4 @@ class DiffusionPair:
     adc_unit: str | None = None
     slice_thickness_mm: float | None = None
     provenance: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()

@@ -58,9 +58,8 @@ def _from_files(files: Mapping[str, bytes], b_value_s_mm2: float | None) -> Diff
     if len(files) == 1:
         (data,) = files.values()
         files = unpack(data) if is_archive(data) else files
-    dicom = {name: data for name, data in files.items() if is_dicom(data)}
-    if dicom:
-        return read_dicom_pair(dicom)
+    if any(map(is_dicom, files.values())):
+        return read_dicom_pair(files, b_value_s_mm2=b_value_s_mm2)  # what is none, it counts
     return read_volume_files(files, b_value_s_mm2=b_value_s_mm2)
 
 
@@ -71,7 +70,7 @@ def _from_named(named: Mapping[str, bytes], b_value_s_mm2: float | None) -> Diff
         )
     dicom = [role for role, data in named.items() if is_dicom(data)]
     if len(dicom) == len(named):
-        return read_dicom_pair(named)
+        return read_dicom_pair(named, b_value_s_mm2=b_value_s_mm2)
     if dicom:
         raise ChannelMismatchError(
             f"{' and '.join(dicom)} came as DICOM and the rest did not.",

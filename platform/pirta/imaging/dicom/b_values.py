@@ -7,6 +7,8 @@ near enough to 0 is not decided here.
 Sources: DICOM PS3.3 C.8.13.5.9 (MR Diffusion); Siemens "SIEMENS MR HEADER" (0019,xx0C) and the
 CSA header's B_value; Philips (2001,xx03), which holds 0.001 to 0.004 for repeated b0 volumes;
 GE (0043,xx39), whose first number carries an offset of 10⁹ in multi-b protocols; UIH (0065,xx09).
+GE's directions, (0019,xxBB) to (0019,xxBD), are along the image's frequency, phase and slice axes
+rather than the patient's: distances between them are the same.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from pirta.imaging.dicom.private import (
+    GE_ACQUISITION,
     GE_PARAMETERS,
     PHILIPS,
     SIEMENS,
@@ -66,6 +69,7 @@ def direction_of(
         numbers_of(dataset.get("DiffusionGradientOrientation"), "d"),
         numbers_of(private_value(dataset, 0x0019, SIEMENS, 0x0E), "d"),
         csa_numbers(csa, "DiffusionGradientDirection"),
+        _ge_direction(dataset),
         numbers_of(private_value(dataset, 0x0065, UIH, 0x37), "d"),
     ):
         if len(found) == 3 and all(map(math.isfinite, found)) and any(found):
@@ -78,6 +82,14 @@ def _ge_b_value(dataset: Dataset) -> tuple[float, ...]:
     if not found:
         return ()
     return (found[0] - GE_OFFSET if found[0] >= GE_OFFSET else found[0],)
+
+
+def _ge_direction(dataset: Dataset) -> tuple[float, ...]:
+    return tuple(
+        part
+        for element in (0xBB, 0xBC, 0xBD)
+        for part in numbers_of(private_value(dataset, 0x0019, GE_ACQUISITION, element), "s")[:1]
+    )
 
 
 def _checked(b_value: float) -> float:

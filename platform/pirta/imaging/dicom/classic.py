@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from pirta.imaging.dicom.acquired import time_of, timing_of
 from pirta.imaging.dicom.b_values import b_value_of, direction_of
-from pirta.imaging.dicom.kinds import is_corrected, kind_of
+from pirta.imaging.dicom.kinds import is_corrected, kind_of, says_diffusion
 from pirta.imaging.dicom.mosaic import mosaic_of
+from pirta.imaging.dicom.origin import origin_of
 from pirta.imaging.dicom.pixels import check_pixels, decode_frame
 from pirta.imaging.dicom.plane import Triple, plane_of
 from pirta.imaging.dicom.private import (
@@ -62,12 +64,15 @@ def classic_slices(dataset: Dataset, *, role: str) -> list[Slice]:
     make = partial(
         Slice,
         kind=kind,
+        says_diffusion=says_diffusion(dataset, words),
+        origin=origin_of(dataset),
         b_value_s_mm2=b_value,
         direction=direction_of(dataset, None, csa) if b_value else None,
         series=text_of(dataset.get("SeriesInstanceUID")),
         frame_of_reference=text_of(dataset.get("FrameOfReferenceUID")),
         order=_order(dataset),
         time=time_of(dataset),
+        timing=timing_of(dataset, dataset),
         is_corrected=is_corrected(words),
         adc_unit=rescale.adc_unit,
         gain=gain_of(dataset, rescale),
@@ -104,18 +109,6 @@ def first_item(holder: Dataset, keyword: str) -> Dataset | None:
     sequence = holder.get(keyword)
     item = sequence[0] if sequence else None
     return item if isinstance(item, Dataset) else None
-
-
-def time_of(dataset: Dataset) -> str:
-    """Return when an image was acquired, as far as its header tells, in an order of letters."""
-    whole = text_of(dataset.get("AcquisitionDateTime"))
-    if whole:
-        return whole
-    for what in ("Acquisition", "Series", "Content"):
-        time = text_of(dataset.get(f"{what}Time"))
-        if time:
-            return text_of(dataset.get(f"{what}Date")) + time
-    return ""
 
 
 def _several(value: Any) -> list[Any]:

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from pirta.errors import FileUnreadableError
+from pirta.imaging.dicom.acquired import time_of, timing_of
 from pirta.imaging.dicom.b_values import b_value_of, direction_of
-from pirta.imaging.dicom.classic import first_item, time_of
-from pirta.imaging.dicom.kinds import is_corrected, kind_of
+from pirta.imaging.dicom.classic import first_item
+from pirta.imaging.dicom.kinds import is_corrected, kind_of, says_diffusion
+from pirta.imaging.dicom.origin import origin_of
 from pirta.imaging.dicom.parse import SEND_AGAIN
 from pirta.imaging.dicom.pixels import MAX_FRAMES, check_pixels, decode_frame
 from pirta.imaging.dicom.plane import Triple, plane_of
@@ -92,12 +94,18 @@ def _slice_of(dataset: Dataset, groups: _Groups, number: int, *, role: str) -> S
         ),
         shape=(int(dataset.Rows), int(dataset.Columns)),
         kind=kind,
+        says_diffusion=says_diffusion(dataset, words),
+        origin=origin_of(dataset),
         b_value_s_mm2=b_value,
         direction=_first(direction_of(one, diffusion, {}) for one in holders) if b_value else None,
         series=text_of(dataset.get("SeriesInstanceUID")),
         frame_of_reference=text_of(dataset.get("FrameOfReferenceUID")),
         order=_order(content, number),
         time=time_of(dataset),
+        timing=timing_of(
+            groups("MREchoSequence") or dataset,
+            groups("MRTimingAndRelatedParametersSequence") or dataset,
+        ),
         is_corrected=is_corrected(words),
         num_expected=None,
         adc_unit=rescale.adc_unit,

@@ -80,9 +80,10 @@ def kind_of(
         diffusion: the frame's MR Diffusion item.
         complex_component: MAGNITUDE, PHASE, …, or empty where the header is silent.
         b_value: as the header has it. Philips and GE write 0 into every MR image: a 0 alone makes
-            no diffusion image, see `_says_diffusion`.
+            no diffusion image, see `says_diffusion`; EPI does for now, and `series` demands a
+            weighted image beside it.
     """
-    words = [part for value in image_type for part in re.split(r"[_\s]+", value.upper()) if part]
+    words = _words(image_type)
     meaning = set(words[2:])
     said = text_of(dataset.get("SeriesDescription"))
     if not _is_grey(dataset) or complex_component not in ("", "MAGNITUDE"):
@@ -91,7 +92,7 @@ def kind_of(
         return "other"
     if "ADC" in meaning:
         return "other" if _EXPONENTIAL_SAID.search(said) else "adc"
-    is_diffusion = bool(b_value) or _says_diffusion(dataset, meaning, said)
+    is_diffusion = bool(b_value) or says_diffusion(dataset, words) or _is_epi(dataset)
     if meaning & _TRACE and is_diffusion:
         return "trace"
     if b_value and (meaning & _TRACE_WITH_B_VALUE or _is_isotropic(dataset, diffusion)):
@@ -106,6 +107,18 @@ def kind_of(
     return "raw" if b_value is not None and is_diffusion else "other"
 
 
+def says_diffusion(dataset: Dataset, image_type: Iterable[str]) -> bool:
+    """Return whether a header says diffusion by a word or by the technique, not by a b value."""
+    technique = text_of(private_value(dataset, 0x2001, PHILIPS, 0x20)).upper()
+    contrast = text_of(dataset.get("AcquisitionContrast")).upper()
+    return (
+        "DIFFUSION" in _words(image_type)[2:]
+        or contrast == "DIFFUSION"
+        or technique.startswith("DWI")
+        or _DIFFUSION_SAID.search(text_of(dataset.get("SeriesDescription"))) is not None
+    )
+
+
 def is_corrected(image_type: Iterable[str]) -> bool:
     """Return whether the scanner corrected the image for gradient distortion (Siemens DIS2D)."""
     return bool({"DIS2D", "DIS3D"} & {word.upper() for word in image_type})
@@ -117,18 +130,13 @@ def _is_grey(dataset: Dataset) -> bool:
     return samples in (None, 1) and photometric in ("", "MONOCHROME1", "MONOCHROME2")
 
 
-def _says_diffusion(dataset: Dataset, meaning: set[str], said: str) -> bool:
-    """Return whether an image with b 0 comes from a diffusion sequence (all of them are EPI)."""
-    sequence = text_of(dataset.get("ScanningSequence")).upper()
-    technique = text_of(private_value(dataset, 0x2001, PHILIPS, 0x20)).upper()
-    contrast = text_of(dataset.get("AcquisitionContrast")).upper()
-    return (
-        "DIFFUSION" in meaning
-        or contrast == "DIFFUSION"
-        or "EP" in re.findall("[A-Z]+", sequence)
-        or technique.startswith("DWI")
-        or _DIFFUSION_SAID.search(said) is not None
-    )
+def _words(image_type: Iterable[str]) -> list[str]:
+    return [part for value in image_type for part in re.split(r"[_\s]+", value.upper()) if part]
+
+
+def _is_epi(dataset: Dataset) -> bool:
+    """Return whether the sequence is echo planar: diffusion is, and perfusion and fMRI too."""
+    return "EP" in re.findall("[A-Z]+", text_of(dataset.get("ScanningSequence")).upper())
 
 
 def _is_isotropic(dataset: Dataset, diffusion: Dataset | None) -> bool:

@@ -72,7 +72,7 @@ def mosaic_of(dataset: Dataset, csa: Mapping[str, Any], plane: Plane, *, role: s
         plane: as its public attributes have it.
 
     Raises:
-        SeriesError: the number of slices or their direction is not told, or does not fit.
+        SeriesError: the number of slices, their direction or distance is not told, or does not fit.
     """
     counts = csa_numbers(csa, "NumberOfImagesInMosaic") or numbers_of(
         private_value(dataset, 0x0019, SIEMENS, 0x0A), "H"
@@ -91,10 +91,12 @@ def mosaic_of(dataset: Dataset, csa: Mapping[str, Any], plane: Plane, *, role: s
             f"do not part into {side}x{side} tiles.",
             remedy=_REMEDY,
         )
-    between_mm = plane.between_mm or plane.thickness_mm
-    if between_mm is None:
+    told = csa_numbers(csa, "SpacingBetweenSlices")
+    between_mm = plane.between_mm or (abs(told[0]) if told else 0.0)
+    if not between_mm:  # the thickness is no substitute: there may be a gap
         raise SeriesError(
-            f"{role} is a Siemens mosaic without spacing or thickness.", remedy=_REMEDY
+            f"{role} is a Siemens mosaic whose header does not tell how far its slices lie apart.",
+            remedy=_REMEDY,
         )
     shape = rows // side, columns // side
     return Mosaic(

@@ -54,6 +54,8 @@ _KEYWORDS = (
     "ImageType",
     "SOPClassUID",
     "SOPInstanceUID",
+    "PatientID",
+    "StudyInstanceUID",
     "Manufacturer",
     "SeriesDescription",
     "AcquisitionDate",
@@ -65,6 +67,9 @@ _KEYWORDS = (
     "ContentTime",
     "ComplexImageComponent",
     "ScanningSequence",
+    "EchoTime",
+    "EffectiveEchoTime",
+    "RepetitionTime",
     "AcquisitionContrast",
     "SliceThickness",
     "SpacingBetweenSlices",
@@ -102,10 +107,10 @@ _KEYWORDS = (
 )
 
 _PRIVATE_ELEMENTS = {
-    0x0019: (0x0A, 0x0C, 0x0E),  # Siemens: images in the mosaic, b value, direction
+    0x0019: (0x0A, 0x0C, 0x0E, 0xBB, 0xBC, 0xBD),  # Siemens: mosaic, b, direction; GE: direction
     0x0021: (0x4F,),  # GE: locations in the acquisition
     0x0029: (0x10,),  # Siemens: CSA image header
-    0x0043: (0x30, 0x39),  # GE: kind of image, b value
+    0x0043: (0x39,),  # GE: b value
     0x0065: (0x09, 0x37),  # UIH: b value, direction
     0x2001: (0x03, 0x04, 0x18, 0x20, 0x60),  # Philips: b, direction, slices, technique, stacks
     0x2005: (0x0E,),  # Philips: scale slope

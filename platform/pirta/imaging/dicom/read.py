@@ -8,12 +8,15 @@ that are no MR images (presentation states, reports, private objects) are counte
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from pirta.errors import SeriesError
+from pirta.imaging.dicom.origin import check_one_origin
 from pirta.imaging.dicom.select import Selection, select
 from pirta.imaging.dicom.series import find_runs
+from pirta.imaging.dicom.slices import Slice
 from pirta.imaging.dicom.stack import Stack
 from pirta.imaging.dicom.study import read_slices
 from pirta.imaging.diffusion_fit import pair_from_volumes
@@ -28,19 +31,24 @@ MAX_VOXELS_IN_MEMORY = 2**28
 """Of all volumes of a fit together: 1 GiB of float32."""
 
 
-def read_dicom_pair(files: Mapping[str, bytes]) -> DiffusionPair:
+def read_dicom_pair(
+    files: Mapping[str, bytes], *, b_value_s_mm2: float | None = None
+) -> DiffusionPair:
     """Return trace DWI and ADC map of the DICOM study in `files`.
 
     Args:
         files: name to bytes. Names serve to keep an order and are never shown.
+        b_value_s_mm2: of a scanner's trace whose header tells none.
 
     Raises:
         FileUnreadableError: a DICOM file is damaged, or compressed in a way not read here.
-        SeriesError: no usable diffusion series: none, incomplete, contradictory or ambiguous.
+        SeriesError: no usable diffusion series: none, incomplete, contradictory, ambiguous, or
+            of several patients or studies.
         GeometryError, IntensityError, ChannelMismatchError: as their names say.
     """
     slices, notes = read_slices(files)
-    chosen = select(find_runs(slices))
+    check_one_origin(one.origin for one in slices)
+    chosen = select(find_runs(_with_told_b_value(slices, b_value_s_mm2)))
     pair = _computed(chosen) if chosen.fit else _scanner_made(chosen)
     for volume, role in ((pair.dwi, "DWI"), (pair.adc, "ADC")):
         check_numbers(volume.data_XYZ, role=role)
@@ -52,7 +60,18 @@ def read_dicom_pair(files: Mapping[str, bytes]) -> DiffusionPair:
         adc_unit=pair.adc_unit,
         slice_thickness_mm=(chosen.dwi or chosen.fit)[0].first.plane.thickness_mm,
         provenance={**notes, **chosen.notes, **pair.provenance},
+        warnings=chosen.warnings,
     )
+
+
+def _with_told_b_value(slices: Sequence[Slice], b_value_s_mm2: float | None) -> list[Slice]:
+    """Return the slices, those of a trace without a b value with the one that was told."""
+    return [
+        replace(one, b_value_s_mm2=b_value_s_mm2)
+        if one.kind == "trace" and one.b_value_s_mm2 is None
+        else one
+        for one in slices
+    ]
 
 
 def _computed(chosen: Selection) -> DiffusionPair:

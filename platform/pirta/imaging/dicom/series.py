@@ -20,6 +20,7 @@ from pirta.imaging.dicom.b_values import Direction
 from pirta.imaging.dicom.kinds import Kind
 from pirta.imaging.dicom.slices import Slice
 from pirta.imaging.dicom.stack import Stack, find_places, heights_mm, say_missing
+from pirta.imaging.diffusion_fit import NEAR_B0_S_MM2
 
 _NAMES = {"trace": "The trace series", "adc": "The ADC series", "raw": "The diffusion series"}
 _SEND_ALL = "Send every slice of the series; export it again from the scanner or the archive."
@@ -40,9 +41,17 @@ class Run:
 
 
 def find_runs(slices: Iterable[Slice]) -> list[Run]:
-    """Return the runs of a study's slices, one for each series and kind."""
+    """Return the runs of a study's slices, one for each series and kind.
+
+    A raw image of b 0 in a series without weighted ones must say that it is of a diffusion
+    sequence: perfusion and functional series are echo planar too, and their b value is 0.
+    """
+    found = list(slices)
+    weighted = {one.series for one in found if (one.b_value_s_mm2 or 0.0) >= NEAR_B0_S_MM2}
     grouped: dict[tuple[str, Kind], list[Slice]] = defaultdict(list)
-    for one in slices:
+    for one in found:
+        if one.kind == "raw" and not one.says_diffusion and one.series not in weighted:
+            continue
         grouped[one.series, one.kind].append(one)
     return [_run(kind, grouped[series, kind]) for series, kind in sorted(grouped)]
 
@@ -61,14 +70,15 @@ def _volumes(slices: Sequence[Slice], *, name: str) -> list[Stack]:
     grouped: dict[tuple[float, Direction], list[tuple[int, Slice]]] = defaultdict(list)
     numbers = np.argmin(np.abs(heights_mm(ordered)[:, None] - places), axis=1)
     for number, one in zip(numbers.tolist(), ordered, strict=True):
-        grouped[_weighting(one)].append((number, one))
+        grouped[weighting_of(one)].append((number, one))
     found: list[Stack] = []
     for weighting in sorted(grouped):
         found.extend(_repeats(grouped[weighting], places, name=name, b_value=weighting[0]))
     return found
 
 
-def _weighting(one: Slice) -> tuple[float, Direction]:
+def weighting_of(one: Slice) -> tuple[float, Direction]:
+    """Return b value and direction, by which the slices of a volume are told from another's."""
     b_value = -1.0 if one.b_value_s_mm2 is None else round(one.b_value_s_mm2, 4)
     if one.direction is None:
         return b_value, (0.0, 0.0, 0.0)

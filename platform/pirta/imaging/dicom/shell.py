@@ -95,3 +95,14 @@ def directional(shell: tuple[Stack, ...], notes: dict[str, str]) -> tuple[Stack,
         )
     notes["directions"] = f"{len(distinct)}"
     return told
+
+
+def untold_warnings(shell: tuple[Stack, ...]) -> tuple[str, ...]:
+    """Return what the report has to say of a raw shell too small to be known for a trace."""
+    if len(shell) >= MIN_DIRECTIONS or any(one.first.direction is not None for one in shell):
+        return ()
+    word = "image" if len(shell) == 1 else "images"
+    return (
+        f"The DWI was made of {len(shell)} diffusion-weighted {word} whose header tells no "
+        "gradient direction: a single direction is no trace, and white matter may look bright.",
+    )

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pirta.imaging.dicom.acquired import Timing
 from pirta.imaging.dicom.b_values import Direction
 from pirta.imaging.dicom.kinds import Kind
+from pirta.imaging.dicom.origin import Origin
 from pirta.imaging.dicom.plane import Plane, Triple
 
 
@@ -25,11 +27,14 @@ class Slice:
         plane: where its pixels lie.
         shape: rows, columns.
         kind: what the image is.
+        says_diffusion: whether its own header says so, by more than a b value of 0 and EPI.
+        origin: whose it is.
         b_value_s_mm2: as the header has it; None where it has none.
         direction: of the gradient, in the patient's axes.
         series, frame_of_reference: identifiers, to group by and never to show.
         order: temporal position, acquisition, instance: sorts repeated images of a place.
         time: of the acquisition, "YYYYMMDDHHMMSS.ffffff" or the part of it that is known.
+        timing: echo and repetition time.
         is_corrected: whether the scanner says it corrected distortion.
         num_expected: slices a volume should have, where the header tells.
         adc_unit: of the rescaled values, where the header tells.
@@ -40,12 +45,15 @@ class Slice:
     plane: Plane
     shape: tuple[int, int]
     kind: Kind
+    says_diffusion: bool
+    origin: Origin
     b_value_s_mm2: float | None
     direction: Direction | None
     series: str
     frame_of_reference: str
     order: Triple
     time: str
+    timing: Timing
     is_corrected: bool
     num_expected: int | None
     adc_unit: str | None

@@ -70,7 +70,8 @@ def judge(
 ) -> tuple[GateResult, ...]:
     """Return every gate's result for a study at native resolution.
 
-    What a study does not hold (a b0, a b value, a slice thickness) has no gate.
+    What a study does not hold (a b0, a b value, a slice thickness) has no gate. What its reader
+    warns of is the gate "reading", once a sentence.
 
     Args:
         adc_factor: brings the pair's ADC to 10⁻³ mm²/s.
@@ -103,8 +104,10 @@ def judge(
         measured += [(B_LOW, pair.b_value_s_mm2), (B_HIGH, pair.b_value_s_mm2)]
     if pair.b0 is not None:
         measured.append((MOTION, shift_mm(dwi, pair.b0, brain_XYZ)))
-    return _judge_side(pair, settings), *(
-        pass_through(gate, value, settings) for gate, value in measured
+    return (
+        _judge_side(pair, settings),
+        *(GateResult(gate="reading", value=None, verdict="warn", reason=x) for x in pair.warnings),
+        *(pass_through(gate, value, settings) for gate, value in measured),
     )
 
 
