@@ -23,6 +23,7 @@ from pirta.cohort.phantom import make_phantom
 from pirta.cohort.scanner import external_north
 from pirta.contracts.study import StudyImages
 from pirta.imaging.adc_units import find_adc_unit
+from pirta.imaging.collect import collect_files
 from pirta.imaging.normalise import clip_adc, normalise_dwi
 from pirta.imaging.prepare import prepare_study
 from pirta.imaging.read_pair import read_pair
@@ -57,6 +58,13 @@ def _studies() -> Iterator[tuple[str, StudyImages]]:
         paths = [REAL / pattern.format(kind) for kind in kinds]
         if all(path.is_file() for path in paths):
             yield name, StudyImages(dwi=paths[0].read_bytes(), adc=paths[1].read_bytes())
+    dicom = {
+        "real DICOM, 2 mm": "dicom-philips/classic.tar.gz",
+        "real DICOM, 3 mm": "dicom-siemens-xa30",
+    }
+    for name, place in dicom.items():
+        if (REAL / place).exists():
+            yield name, StudyImages(files=collect_files(str(REAL / place)))
 
 
 def _compare(name: str, images: StudyImages) -> Iterator[Ratio]:
@@ -90,7 +98,7 @@ def _plain(images: StudyImages, stripper: Stripper) -> NDArray[np.float32]:
     """Strip, correct each channel on all of its voxels, resample, normalise."""
     pair = read_pair(images)
     brain_XYZ = stripper.strip(pair.dwi)
-    reading = find_adc_unit(pair.adc.data_XYZ, brain_XYZ)
+    reading = find_adc_unit(pair.adc.data_XYZ, brain_XYZ, stated=pair.adc_unit)
     target = grid_affine(brain_XYZ, pair.dwi.affine)
     fraction_XYZ = mask_fraction(brain_XYZ, pair.dwi.affine, target)
     dwi_XYZ, adc_XYZ = (
