@@ -55,9 +55,11 @@ def is_archive(data: bytes) -> bool:
 def unpack(data: bytes) -> dict[str, bytes]:
     """Return an archive's files, name to bytes, in the archive's order.
 
+    An archive inside (an office document is one) stays packed, a file like any other.
+
     Raises:
-        ArchiveError: no archive, damaged, locked by a password, an archive or a link inside, a
-            name twice, or more members or bytes than a study can have.
+        ArchiveError: no archive, damaged, locked by a password, nothing but archives or a link
+            inside, a name twice, or more members or bytes than a study can have.
         FileMissingError: there is no file in it.
     """
     kind = _kind(data)
@@ -69,8 +71,6 @@ def unpack(data: bytes) -> dict[str, bytes]:
         for name, content in _zip(data) if kind == "zip" else _tar(data, packed=kind == "gzip"):
             total += len(content)
             _check_total(total, len(data))
-            if is_archive(content):
-                raise ArchiveError("The archive holds another archive.", remedy=_SEND_PLAIN)
             if name in found:
                 raise ArchiveError("The archive holds one name twice.", remedy=_SEND_PLAIN)
             found[name] = content
@@ -79,6 +79,8 @@ def unpack(data: bytes) -> dict[str, bytes]:
             f"The archive cannot be unpacked ({type(error).__name__}) after {len(found)} files.",
             remedy="Pack or copy it again; the transfer may have been cut short.",
         ) from None
+    if found and all(map(is_archive, found.values())):
+        raise ArchiveError("The archive holds another archive and no image.", remedy=_SEND_PLAIN)
     if not found:
         raise FileMissingError("The archive holds no file.", remedy=_SEND_PLAIN)
     return found

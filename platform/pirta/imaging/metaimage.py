@@ -37,7 +37,7 @@ _TYPES = {
     "MET_DOUBLE": "f8",
 }
 MAX_LINE_BYTES = 4096
-_LINE = re.compile(rb"([A-Za-z]{1,64}) *=([^\r\n]*)\r?\n?")
+_LINE = re.compile(rb"([A-Za-z0-9_|]{1,64}) *=([^\r\n]*)\r?\n?")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ What a slice is, is said in `slices`. Enhanced multi-frame objects are read in `
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -40,8 +40,8 @@ def classic_slices(dataset: Dataset, *, role: str) -> list[Slice]:
     Raises:
         FileUnreadableError, GeometryError, SeriesError: the image is damaged.
     """
-    csa = csa_tags(dataset)
     words = [str(word) for word in _several(dataset.get("ImageType"))]
+    csa = _csa_of(dataset, words)
     b_value = b_value_of(dataset, None, csa)
     kind = kind_of(
         dataset,
@@ -96,6 +96,16 @@ def classic_slices(dataset: Dataset, *, role: str) -> list[Slice]:
             read=_rescaled(rescale, partial(decode_frame, dataset, role=role), 0),
         )
     ]
+
+
+def _csa_of(dataset: Dataset, words: list[str]) -> Mapping[str, Any]:
+    """Return the CSA header's tags; a damaged one's only matter where it may tell a b value."""
+    try:
+        return csa_tags(dataset)
+    except ValueError:
+        if says_diffusion(dataset, words) or "MOSAIC" in {word.upper() for word in words}:
+            raise
+        return {}
 
 
 def _rescaled(

@@ -12,6 +12,8 @@ PREAMBLE_BYTES = 128
 _SHORT_VRS = frozenset({b"UL", b"UI", b"CS", b"SH", b"DA", b"TM", b"LO", b"DT"})
 _LAST_FIRST_ELEMENT = 0x0023
 _LONGEST_FIRST_VALUE = 128
+_CLASS_ELEMENT = b"\x02\x00\x02\x00UI"
+_MOST_META_BYTES = 1024
 
 
 def is_dicom(data: bytes) -> bool:
@@ -22,6 +24,16 @@ def is_dicom(data: bytes) -> bool:
 def has_preamble(data: bytes) -> bool:
     """Return whether `data` has the preamble and prefix of DICOM PS3.10, section 7.1."""
     return data[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] == b"DICM"
+
+
+def class_told(data: bytes) -> str:
+    """Return the SOP class that the meta header tells, empty where it tells none."""
+    start = data.find(_CLASS_ELEMENT, PREAMBLE_BYTES, PREAMBLE_BYTES + _MOST_META_BYTES)
+    if start < 0:
+        return ""
+    value = start + len(_CLASS_ELEMENT) + 2
+    length = int.from_bytes(data[value - 2 : value], "little")
+    return data[value : value + length].rstrip(b"\0 ").decode("latin-1")
 
 
 def _begins_with_an_element(data: bytes) -> bool:

@@ -42,6 +42,14 @@ def enhanced_slices(dataset: Dataset, *, role: str) -> list[Slice]:
         FileUnreadableError, GeometryError: the object is damaged or has not the frames it claims.
     """
     frames = list(dataset.get("PerFrameFunctionalGroupsSequence") or ())
+    shared = first_item(dataset, "SharedFunctionalGroupsSequence") or Dataset()
+    found = (
+        _slice_of(dataset, _Groups(frame, shared), number, role=role)
+        for number, frame in enumerate(frames)
+    )
+    slices = [one for one in found if one is not None]
+    if not slices and not says_diffusion(dataset, _words(dataset, _Groups(Dataset(), shared))):
+        return []  # whatever is wrong with it
     claimed = numbers_of(dataset.get("NumberOfFrames"), "s")
     num_frames = int(claimed[0]) if claimed and claimed[0] <= MAX_FRAMES else 0
     if not frames or len(frames) != num_frames:
@@ -50,12 +58,7 @@ def enhanced_slices(dataset: Dataset, *, role: str) -> list[Slice]:
             remedy=SEND_AGAIN,
         )
     check_pixels(dataset, num_frames, role=role)
-    shared = first_item(dataset, "SharedFunctionalGroupsSequence") or Dataset()
-    found = (
-        _slice_of(dataset, _Groups(frame, shared), number, role=role)
-        for number, frame in enumerate(frames)
-    )
-    return [one for one in found if one is not None]
+    return slices
 
 
 class _Groups:

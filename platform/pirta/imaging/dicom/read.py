@@ -15,7 +15,7 @@ import numpy as np
 from pirta.errors import SeriesError
 from pirta.imaging.dicom.origin import check_one_origin
 from pirta.imaging.dicom.select import Selection, select
-from pirta.imaging.dicom.series import find_runs
+from pirta.imaging.dicom.series import find_runs, without_other_epi
 from pirta.imaging.dicom.slices import Slice
 from pirta.imaging.dicom.stack import Stack
 from pirta.imaging.dicom.study import read_slices
@@ -46,7 +46,8 @@ def read_dicom_pair(
             of several patients or studies.
         GeometryError, IntensityError, ChannelMismatchError: as their names say.
     """
-    slices, notes = read_slices(files)
+    found, notes = read_slices(files)
+    slices = without_other_epi(found)
     check_one_origin(one.origin for one in slices)
     chosen = select(find_runs(_with_told_b_value(slices, b_value_s_mm2)))
     pair = _computed(chosen) if chosen.fit else _scanner_made(chosen)

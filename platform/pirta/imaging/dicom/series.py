@@ -40,18 +40,22 @@ class Run:
         return max((stack.time for stack in self.stacks), default="")
 
 
-def find_runs(slices: Iterable[Slice]) -> list[Run]:
-    """Return the runs of a study's slices, one for each series and kind.
+def without_other_epi(slices: Sequence[Slice]) -> list[Slice]:
+    """Return the slices but those of echo planar series that have nothing to do with diffusion.
 
     A raw image of b 0 in a series without weighted ones must say that it is of a diffusion
     sequence: perfusion and functional series are echo planar too, and their b value is 0.
     """
-    found = list(slices)
-    weighted = {one.series for one in found if (one.b_value_s_mm2 or 0.0) >= NEAR_B0_S_MM2}
+    weighted = {one.series for one in slices if (one.b_value_s_mm2 or 0.0) >= NEAR_B0_S_MM2}
+    return [
+        one for one in slices if one.kind != "raw" or one.says_diffusion or one.series in weighted
+    ]
+
+
+def find_runs(slices: Iterable[Slice]) -> list[Run]:
+    """Return the runs of a study's slices, one for each series and kind."""
     grouped: dict[tuple[str, Kind], list[Slice]] = defaultdict(list)
-    for one in found:
-        if one.kind == "raw" and not one.says_diffusion and one.series not in weighted:
-            continue
+    for one in slices:
         grouped[one.series, one.kind].append(one)
     return [_run(kind, grouped[series, kind]) for series, kind in sorted(grouped)]
 

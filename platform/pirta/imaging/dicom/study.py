@@ -1,7 +1,9 @@
 """All slices of the MR images in a bag of files, each object once.
 
 Copies of an object (the same SOP Instance UID) are dropped where they are alike in place and
-pixels, and a refusal where they are not. What is no MR image is counted. No pixel is decoded.
+pixels, and a refusal where they are not. What is no MR image, or none of diffusion, is counted and
+may be as damaged as it likes; what is or may be a diffusion image must be sound. No pixel is
+decoded.
 """
 
 from __future__ import annotations
@@ -11,13 +13,16 @@ from collections.abc import Mapping
 
 from pydicom.dataset import Dataset
 
-from pirta.errors import SeriesError
+from pirta.errors import FileUnreadableError, SeriesError
 from pirta.imaging.dicom.classic import classic_slices
-from pirta.imaging.dicom.detect import is_dicom
+from pirta.imaging.dicom.detect import class_told, is_dicom
 from pirta.imaging.dicom.enhanced import enhanced_slices
-from pirta.imaging.dicom.parse import is_image, parse, reading
+from pirta.imaging.dicom.parse import IMAGE_CLASSES, is_image, parse, reading
 from pirta.imaging.dicom.private import numbers_of
 from pirta.imaging.dicom.slices import Slice
+
+MIN_IMAGE_BYTES = 1024
+"""Header and pixels of the smallest image take more."""
 
 
 def read_slices(files: Mapping[str, bytes]) -> tuple[list[Slice], dict[str, str]]:
@@ -33,15 +38,15 @@ def read_slices(files: Mapping[str, bytes]) -> tuple[list[Slice], dict[str, str]
     num_images = num_unused = num_copies = 0
     for number, data in enumerate(found, start=1):
         role = f"DICOM file {number} of {len(found)}"
-        dataset = parse(data, role=role)
+        dataset = _image(data, role=role)
+        if dataset is None:
+            continue
         with reading(role):
-            if not is_image(dataset, role=role):
-                continue
-            if _is_copy(dataset, seen, role=role):
+            added = _slices(dataset, role=role)
+            if added and _is_copy(dataset, seen, role=role):
                 num_copies += 1
                 continue
-            num_images += 1
-            added = _slices(dataset, role=role)
+        num_images += 1
         slices += added
         num_unused += not added
     if not num_images:
@@ -56,6 +61,24 @@ def read_slices(files: Mapping[str, bytes]) -> tuple[list[Slice], dict[str, str]
     if num_copies:
         notes["copies"] = f"{num_copies} left out"
     return slices, notes
+
+
+def _image(data: bytes, *, role: str) -> Dataset | None:
+    """Return the dataset of an MR image; None for another object, and for what can be no image.
+
+    A file that cannot be read is no image where its meta header says so or, where that says
+    nothing, where the file is too short to hold one. Slices that are lost with it are missed
+    where a series is proven complete.
+    """
+    try:
+        dataset = parse(data, role=role)
+        with reading(role):
+            return dataset if is_image(dataset, role=role) else None
+    except FileUnreadableError:
+        told = class_told(data)
+        if told in IMAGE_CLASSES or (not told and len(data) >= MIN_IMAGE_BYTES):
+            raise
+        return None
 
 
 def _slices(dataset: Dataset, *, role: str) -> list[Slice]:
