@@ -47,6 +47,8 @@ def pair_from_volumes(
     volumes: Sequence[Volume],
     b_values_s_mm2: Sequence[float],
     directions: Sequence[Sequence[float]] | None = None,
+    *,
+    has_adc_map: bool = False,
 ) -> DiffusionPair:
     """Return trace DWI, fitted ADC (10⁻³ mm²/s) and mean b0 of one acquisition.
 
@@ -57,6 +59,8 @@ def pair_from_volumes(
     Args:
         directions: the gradient of each volume where known, in any frame; zeros for a b0 and for
             a trace that the scanner made.
+        has_adc_map: the caller has the scanner's map and leaves the fitted one: the b values
+            need not span one, and it is 0 where they are all alike.
 
     Raises:
         SeriesError: another number of b values than volumes, a b value that cannot be, no shell
@@ -66,6 +70,9 @@ def pair_from_volumes(
     """
     b_values = _checked(volumes, b_values_s_mm2)
     shell = _trace_shell(b_values)
+    spread = float(b_values[shell].max() - b_values.min())
+    if not has_adc_map:
+        _check_spread(spread, b_values)
     for number, volume in enumerate(volumes[1:], start=2):
         check_same_grid(volumes[0], volume, "volume 1", f"volume {number}")
     if directions is not None:
@@ -78,7 +85,8 @@ def pair_from_volumes(
         )
     near_b0 = np.flatnonzero(b_values < NEAR_B0_S_MM2)
     adc_XYZ, trace_XYZ = _fit(volumes, b_values, shell, floor=peak * FLOOR_SHARE)
-    _check_decay(adc_XYZ, volumes, b_values)
+    if spread >= MIN_B_SPREAD_S_MM2:
+        _check_decay(adc_XYZ, volumes, b_values)
     first = volumes[0]
     return DiffusionPair(
         dwi=Volume(trace_XYZ, first.affine, first.provenance),
@@ -130,12 +138,15 @@ def _trace_shell(b_values: NDArray[np.float64]) -> NDArray[np.intp]:
             f"s/mm²; found: {found}.",
             remedy="Send the whole diffusion series; a b value near 1000 is expected.",
         )
-    if top - float(b_values.min()) < MIN_B_SPREAD_S_MM2:
+    return np.flatnonzero((b_values <= top) & (b_values >= top - 2 * B_JITTER_S_MM2))
+
+
+def _check_spread(spread_s_mm2: float, b_values: NDArray[np.float64]) -> None:
+    if spread_s_mm2 < MIN_B_SPREAD_S_MM2:
         raise SeriesError(
-            f"The b values {found} s/mm² lie too close together for an ADC.",
+            f"The b values {describe_b_values(b_values)} s/mm² lie too close together for an ADC.",
             remedy="Send the b0 volumes too, or the scanner's ADC map beside the DWI.",
         )
-    return np.flatnonzero((b_values <= top) & (b_values >= top - 2 * B_JITTER_S_MM2))
 
 
 def _check_directions(
@@ -185,7 +196,7 @@ def _fit(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return ADC and trace in one pass: one volume's logarithm is in memory at a time."""
     centred = b_values - b_values.mean()
-    weights = -1e3 * centred / float(centred @ centred)
+    weights = -1e3 * centred / (float(centred @ centred) or 1.0)  # 0 where all are alike
     in_shell = set(shell.tolist())
     shape = volumes[0].data_XYZ.shape
     adc_XYZ = np.zeros(shape, dtype=np.float32)

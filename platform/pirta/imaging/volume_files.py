@@ -49,7 +49,9 @@ def read_volume_files(
         )
     if adc is not None and len(dwis) == 1 and dwis[0].num_volumes == 1:
         return _as_named(dwis[0], adc, b0, b_value_s_mm2)
-    fitted = _fitted(dwis, b0, b_value_s_mm2, files=describe_files(files, images))
+    fitted = _fitted(
+        dwis, b0, b_value_s_mm2, has_adc_map=adc is not None, files=describe_files(files, images)
+    )
     if adc is None:
         return fitted
     (volume,) = adc.volumes()
@@ -81,7 +83,12 @@ def _as_named(
 
 
 def _fitted(
-    dwis: Sequence[ImageFile], b0: ImageFile | None, b_value_s_mm2: float | None, *, files: str
+    dwis: Sequence[ImageFile],
+    b0: ImageFile | None,
+    b_value_s_mm2: float | None,
+    *,
+    has_adc_map: bool,
+    files: str,
 ) -> DiffusionPair:
     """Return the pair fitted over everything whose b value is known."""
     has_b0 = any(b < NEAR_B0_S_MM2 for one in dwis for b in one.b_values_s_mm2 or ())
@@ -99,7 +106,7 @@ def _fitted(
         b_values += known
         volumes += image.volumes()
         directions += image.directions or [[0.0, 0.0, 0.0]] * image.num_volumes
-    pair = pair_from_volumes(volumes, b_values, directions)
+    pair = pair_from_volumes(volumes, b_values, directions, has_adc_map=has_adc_map)
     return replace(pair, slice_thickness_mm=dwis[0].facts.slice_thickness_mm)
 
 
