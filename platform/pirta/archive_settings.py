@@ -33,6 +33,11 @@ class ArchiveSettings(BaseModel):
     )
     pseudonym_key: SecretStr = Field(
         default=SecretStr(""),
-        description="Key of the hashes that name the studies and patients of a scanned folder. "
-        "Without one, whoever guesses a folder's name can check the guess.",
+        description="Key of the hashes that name the studies and patients of a scanned folder; "
+        "`pirta pseudonym --make-key` makes one. Without it no folder is scanned.",
+    )
+    demo: bool = Field(
+        default=False,
+        description="Scan folders without a key: for data that is nobody's, since whoever "
+        "guesses a patient's id could check the guess.",
     )

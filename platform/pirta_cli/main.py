@@ -18,6 +18,7 @@ from pirta_cli import (
     evaluate_commands,
     index_commands,
     preprocess_command,
+    pseudonym_command,
     report_command,
     serve_command,
     train_commands,
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command("demo")(demo_command.demo)
 app.add_typer(cohort_commands.app, name="cohort")
 app.command("preprocess")(preprocess_command.preprocess)
+app.command("pseudonym")(pseudonym_command.pseudonym)
 app.add_typer(train_commands.app, name="train")
 app.add_typer(index_commands.app, name="index")
 app.command("serve")(serve_command.serve)

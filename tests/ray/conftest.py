@@ -13,7 +13,7 @@ from tests.ray.archive import QUICK, write_archive
 @pytest.fixture(scope="session")
 def quick_settings() -> Settings:
     """Settings for toy studies, in shards of eight."""
-    archive = ArchiveSettings(shard_studies=8, worker_memory_mb=1024)
+    archive = ArchiveSettings(shard_studies=8, worker_memory_mb=1024, pseudonym_key="secret")
     return Settings().model_copy(update={"preprocessing": QUICK, "archive": archive})
 
 

@@ -23,7 +23,7 @@ from pirta.imaging.nifti import read_file, read_nifti
 from pirta.imaging.prepare import fingerprint, prepare_study
 from pirta.imaging.strip import DeepbetStripper, make_stripper
 from pirta.pipelines.preprocess import Progress, preprocess_cohort
-from pirta.pipelines.preprocess_run import begin_run
+from pirta.pipelines.preprocess_run import next_run
 from pirta.pipelines.preprocess_worker import StudyPreparer, Work
 from pirta.settings import PreprocessingSettings, Settings
 
@@ -178,7 +178,8 @@ def test_an_unexpected_failure_becomes_a_dead_letter_without_its_text(
 def _worker(cohort: Path, out: Path, stripper: object) -> StudyPreparer:
     """A worker in this process, of a run that has begun."""
     settings = Settings(preprocessing=QUICK)
-    run = begin_run(str(out), settings)
+    run = next_run(str(out), settings)
+    run.begin()
     work = Work(str(cohort), settings, run.origin, lambda _: stripper)
     return StudyPreparer(work=work, shard=new_shard(str(out), 0, "session"))
 

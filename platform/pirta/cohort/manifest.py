@@ -38,6 +38,7 @@ _TEXT = ("site", "scanner", "split", "study_uri", "dwi_uri", "adc_uri", "b0_uri"
          "mask_uri", "territory_uri")  # fmt: skip
 _PARQUET_MAGIC = b"PAR1"
 _BATCH_ROWS = 1024
+_FIRST_INEXACT = 2**53
 _DELIMITERS = ",;\t"
 
 Cells = Mapping[str, Any]
@@ -145,6 +146,10 @@ def _text(name: str, value: object) -> str | None:
         return None
     if not isinstance(value, str | int | float):
         raise _bad(f"{name} is neither text nor a number")
+    if isinstance(value, float) and value.is_integer():
+        if abs(value) >= _FIRST_INEXACT:
+            raise _bad(f"{name} is a number of more digits than a float can hold")
+        value = int(value)  # a column of whole numbers with gaps comes as floats
     text = str(value) if name == "report_text" else str(value).strip()
     return text or None
 

@@ -10,7 +10,8 @@
 A row exists whole or not at all, and a row means that its arrays are there: a process may be
 killed between any two steps. A shard belongs to one session, so two runs at once, or the last
 workers of a dead one, never write the same file. Closing the run gathers the shards' rows into
-the store's tables, each case once, and drops what no row names.
+the store's tables, each case once, and drops what no row names. The store is the union of all
+manifests that were run into it: a row gives way to a newer outcome of its own case only.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -113,7 +115,7 @@ class Shard:
 
     def keep_only(self, rows: list[Row]) -> None:
         """Drop the other rows of the shard with their arrays; the shard where none is left."""
-        if not any(row["code"] is None for row in rows):
+        if not rows:
             remove(self.path)
             return
         self._write(rows)
@@ -159,15 +161,11 @@ def new_shard(root: str, number: int, session: str) -> Shard:
     return Shard(root, f"{number:05d}-{session}")
 
 
-def finished_keys(shard: Shard, run_id: str) -> Iterator[tuple[str, bool]]:
-    """Yield the work keys of a closed shard that stand, and whether it is a refusal.
-
-    A refusal stands within its run only.
-    """
+def standing_rows(shard: Shard, run_id: str) -> Iterator[Row]:
+    """Yield the rows of a closed shard whose outcome stands: a refusal does within its run only."""
     for row in shard.closed_rows():
-        refused = row["code"] is not None
-        if not refused or row["run_id"] == run_id:
-            yield str(row["work_key"]), refused
+        if row["code"] is None or row["run_id"] == run_id:
+            yield row
 
 
 def read_run(root: str) -> dict[str, object] | None:
@@ -193,45 +191,86 @@ def write_run(root: str, record: Mapping[str, object]) -> None:
     write_whole(join(root, RUN), json.dumps(record, indent=2, ensure_ascii=False).encode())
 
 
-def gather(root: str, positions: Mapping[str, int], run_id: str) -> tuple[int, int]:
-    """Write the store's tables from its closed shards, and return the prepared and refused.
+class Planned(NamedTuple):
+    """A case of the manifest: its work key, and its place in the table."""
+
+    work_key: str
+    position: int
+
+
+class Gathered(NamedTuple):
+    """How many cases the tables hold: the manifest's, and those of earlier manifests."""
+
+    num_done: int
+    num_refused: int
+    num_others: int
+
+
+def gather(root: str, planned: Mapping[str, Planned], run_id: str) -> Gathered:
+    """Write the store's tables from its closed shards, and return how many cases they hold.
 
     Args:
-        positions: a study's work key to its place in the manifest; other rows are dropped.
-        run_id: refusals of other runs are dropped: their studies were tried anew.
+        planned: the manifest's cases by id. Their rows with another work key are dropped; cases
+            that are not in it keep their newest row, after the manifest's.
+        run_id: refusals of other runs are dropped where their studies were tried anew.
     """
-    seen: set[str] = set()
+    choice = _Choice(planned, run_id)
     kept: dict[str, set[str]] = {}
-    counts = [0, 0]
     with (
         whole_file(join(root, STUDIES)) as studies,  # the last to appear: then all is there
         whole_file(join(root, DEAD_LETTER)) as letters,
         pq.ParquetWriter(letters, REFUSED_SCHEMA) as refused,
         pq.ParquetWriter(studies, STUDY_SCHEMA) as prepared,
     ):
-        for shard, rows in _rows_by_shard(root):
-            chosen = []
-            for row in rows:
-                key = str(row["work_key"])
-                stale = row["code"] is not None and row["run_id"] != run_id
-                if key in positions and key not in seen and not stale:
-                    seen.add(key)
-                    chosen.append({**row, "position": positions[key]})
+        for shard, rows in _newest_first(root):
+            chosen = [placed for row in rows if (placed := choice.place(row)) is not None]
             if len(chosen) < len(rows):
                 kept[shard.name] = {str(row["case_id"]) for row in chosen}
-            for place, (writer, schema) in enumerate(
-                ((prepared, STUDY_SCHEMA), (refused, REFUSED_SCHEMA))
+            for writer, schema, is_refusal in (
+                (prepared, STUDY_SCHEMA, False),
+                (refused, REFUSED_SCHEMA, True),
             ):
-                part = [row for row in chosen if (row["code"] is not None) == bool(place)]
-                counts[place] += len(part)
+                part = [row for row in chosen if (row["code"] is not None) == is_refusal]
                 if part:
                     writer.write_table(pa.Table.from_pylist(part, schema=schema))
     _drop_the_rest(root, kept)
-    return counts[0], counts[1]
+    return choice.counts()
 
 
-def _rows_by_shard(root: str) -> Iterator[tuple[Shard, list[Row]]]:
-    for shard in shards_of(root):
+class _Choice:
+    """Which rows count, when they come newest first, and their places in the tables."""
+
+    def __init__(self, planned: Mapping[str, Planned], run_id: str) -> None:
+        self._planned, self._run_id = planned, run_id
+        self._seen: set[str] = set()
+        self._num_done = self._num_refused = self._num_others = 0
+
+    def place(self, row: Row) -> Row | None:
+        """Return the row with its position, None where it does not count."""
+        case_id, is_refusal = str(row["case_id"]), row["code"] is not None
+        if case_id in self._seen:
+            return None
+        plan = self._planned.get(case_id)
+        if plan is None:
+            position = len(self._planned) + self._num_others
+            self._num_others += 1
+        else:
+            is_stale = is_refusal and row["run_id"] != self._run_id
+            if is_stale or row["work_key"] != plan.work_key:
+                return None
+            position = plan.position
+            self._num_done += not is_refusal
+            self._num_refused += is_refusal
+        self._seen.add(case_id)
+        return {**row, "position": position}
+
+    def counts(self) -> Gathered:
+        """Return how many rows were placed."""
+        return Gathered(self._num_done, self._num_refused, self._num_others)
+
+
+def _newest_first(root: str) -> Iterator[tuple[Shard, list[Row]]]:
+    for shard in reversed(shards_of(root)):
         # The last workers of a session whose driver was killed may have committed since.
         yield shard, shard.close() if shard.is_open() else shard.closed_rows()
 

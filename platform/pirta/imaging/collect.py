@@ -23,8 +23,8 @@ _CHECK_PATH = "Check the path that was given."
 def collect_files(uri: str) -> dict[str, bytes]:
     """Return the files of a study, name to bytes, in the order of their names.
 
-    A folder is walked to its end, hidden files left out; an archive is unpacked; any other file
-    comes alone.
+    A folder is walked to its end, hidden files left out; `FOLDER/*` is its own files without what
+    lies below; an archive is unpacked; any other file comes alone.
 
     Raises:
         FileMissingError: nothing lies there, or the folder holds no file.
@@ -50,6 +50,8 @@ def collect_files(uri: str) -> dict[str, bytes]:
 
 
 def _collect(system: Any, path: str) -> dict[str, bytes]:
+    depth = {"maxdepth": 1} if path.endswith("/*") else {}
+    path = (path.removesuffix("/*") or "/") if depth else path
     info: Mapping[str, Any] = system.info(path)
     if info["type"] == "file":
         check_num_bytes(int(info["size"] or 0), where="file")
@@ -57,7 +59,7 @@ def _collect(system: Any, path: str) -> dict[str, bytes]:
         return unpack(data) if is_archive(data) else {PurePosixPath(path).name: data}
     sizes = {
         str(name): int(one["size"] or 0)
-        for name, one in system.find(path, detail=True).items()
+        for name, one in system.find(path, detail=True, **depth).items()
         # A bucket may keep empty objects that stand for folders: their names end in a slash.
         if not str(name).endswith("/") and not is_hidden(_relative(str(name), path))
     }

@@ -1,77 +1,126 @@
 """Find the studies in a folder of a hospital's archive, and give them pseudonyms.
 
 The rule: a study is a folder that directly holds image files (NIfTI, MetaImage, DICOM), or one
-archive file (.zip, .tar, .tar.gz, .tgz). Folders side by side whose DICOM files say the same
-StudyInstanceUID are the series of one study: then the folder above them is the study. Hidden
-folders and files, and BIDS `derivatives`, are passed over.
+archive file (.zip, .tar, .tar.gz, .tgz). Where all DICOM folders below one folder, and that
+folder itself, say the same StudyInstanceUID, they are the series of one study, and the study is
+that folder with all below it; folders without DICOM in between do not count. Any other folder
+with images and with folders below is a study of its own files alone (`FOLDER/*`), and what lies
+below are studies of their own. So no file is part of two DICOM studies, and no visit is lost.
+Hidden folders and files, BIDS `derivatives`, and DICOMDIR, which is no image, are passed over.
 
-A folder's name may hold a patient's, so case and patient are named by (keyed) hashes of the
-path below the scanned folder: the case by all of it, the patient by its first part, or by the
-DICOM PatientID once a study has been read. What leads back from a pseudonym to a path is the
-links table, the one file with such names in it.
+A folder's name may hold a patient's, so case and patient are named by keyed hashes (`pseudonyms`)
+of the path below the scanned folder: the case by all of it, the patient by its first part, or by
+the DICOM PatientID once a study has been read. What leads back from a pseudonym to a path is the
+links table, the one file with such names in it. A flat folder of several studies is not taken
+apart here: its reader refuses it, and says why.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import io
 import posixpath
 from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Any
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pydicom
 
-from pirta.cohort.store_files import failures, open_filesystem, whole_file
+from pirta.cohort.store_files import exists, failures, open_filesystem, whole_file
 from pirta.errors import ManifestError
 from pirta.imaging.dicom.detect import is_dicom
-from pirta.imaging.dicom.parse import PARSE_ERRORS
+from pirta.pipelines.pseudonyms import HEADER_BYTES, name_patient, pseudonym, read_ids
 
 _IMAGE_SUFFIXES = (".nii", ".nii.gz", ".mha")
 _ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 _OTHER_SUFFIXES = (".json", ".bval", ".bvec", ".txt", ".csv", ".tsv", ".xml", ".md", ".pdf",
                    ".png", ".jpg", ".parquet")  # fmt: skip
+_DICOM_SUFFIXES = frozenset({"", ".dcm", ".ima", ".dicom", ".mr"})
 _SKIPPED_FOLDERS = frozenset({"derivatives"})
-_MAX_LOOKS = 5  # files opened in a folder to find a DICOM one
-_HEADER_BYTES = 65_536
+_DIRECTORY_FILE = "DICOMDIR"
+_FIRST_BYTES = 512  # enough to tell DICOM; most files of a folder without images are no more
 _BATCH_ROWS = 1024
 _SCHEMA = pa.schema({name: pa.string() for name in ("case_id", "patient_id", "site", "study_uri")})
+
+_Links: TypeAlias = dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Study:
+    """A study that was found: `folder` is a path below the root, `uid` its StudyInstanceUID."""
+
+    folder: str
+    uid: str | None = None
+    is_own_files_only: bool = False
+
+    @property
+    def uri(self) -> str:
+        """What `collect_files` takes, relative to the root."""
+        if self.is_own_files_only:
+            return _below(self.folder, "*")
+        return self.folder or "."
 
 
 def scan_to_table(root: str, table: str, *, key: str, site: str = "unknown") -> int:
     """Write the studies below `root` as a manifest, and return how many there are.
 
+    Rows of an earlier scan into the same table whose studies are not found now come behind them,
+    so that every pseudonym of a store leads back.
+
     Raises:
-        ManifestError: there is none.
+        ManifestError: there is none, or the table that is there is damaged.
         StoreError: the table cannot be written.
     """
-    found = scan(root)
+    found = _scan(root)
     first = next(found, None)
     if first is None:
         raise ManifestError(
             "The folder to scan holds no study: no NIfTI, MetaImage, DICOM or archive file.",
             remedy="Name the archive's top folder, or a manifest.",
         )
-    count = 0
+    seen: set[str] = set()
     with whole_file(table) as file, pq.ParquetWriter(file, _SCHEMA) as writer:
-        paths: list[str] = [first]
-        while paths:
-            rows = [_row(path, key, site) for path in paths]
-            writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
-            count += len(rows)
-            paths = list(islice(found, _BATCH_ROWS))
-    return count
+        rows = (_row(study, key, site) for study in chain([first], found))
+        for batch in _batches(rows):
+            seen.update(row["case_id"] for row in batch)
+            writer.write_table(pa.Table.from_pylist(batch, schema=_SCHEMA))
+        for batch in _batches(row for row in _rows_of(table) if row["case_id"] not in seen):
+            writer.write_table(pa.Table.from_pylist(batch, schema=_SCHEMA))
+    return len(seen)
+
+
+def _batches(rows: Iterable[_Links]) -> Iterator[list[_Links]]:
+    left = iter(rows)
+    while batch := list(islice(left, _BATCH_ROWS)):
+        yield batch
+
+
+def _rows_of(table: str) -> Iterator[_Links]:
+    """Yield the rows of the table that an earlier scan wrote, none where there is none."""
+    if not exists(table):
+        return
+    filesystem, inside = open_filesystem(table)
+    try:
+        with filesystem.open(inside, "rb") as file:
+            for batch in pq.ParquetFile(file).iter_batches(_BATCH_ROWS, columns=_SCHEMA.names):
+                yield from batch.to_pylist()
+    except pa.ArrowInvalid:
+        raise ManifestError(
+            "The links table of an earlier scan is damaged, or is none.",
+            remedy="Put it back from a copy, or move it away; a new scan writes another.",
+        ) from None
 
 
 def scan(root: str) -> Iterator[str]:
-    """Yield the path of each study below `root`, relative to it, each once.
+    """Yield each study below `root` once: a path relative to it, for `collect_files`.
 
     Raises:
         ManifestError: a folder or a file in it may not be read.
     """
+    yield from (study.uri for study in _scan(root))
+
+
+def _scan(root: str) -> Iterator[_Study]:
     filesystem, top = open_filesystem(root)
     try:
         yield from _scan_folder(filesystem, top.rstrip("/"), "")
@@ -82,93 +131,81 @@ def scan(root: str) -> Iterator[str]:
         ) from None
 
 
-def pseudonym(kind: str, text: str, key: str) -> str:
-    """Return a name that says nothing of `text`; with a key it cannot be guessed either."""
-    digest = hmac.new(key.encode(), f"{kind}\n{text}".encode(), hashlib.sha256).hexdigest()
-    return f"{kind}-{digest[:16]}"
-
-
-def patient_pseudonym(files: Iterable[bytes], key: str) -> str | None:
-    """Return the pseudonym of the PatientID that the first DICOM file with one tells."""
-    for data in files:
-        if is_dicom(data):
-            patient_id = _value(data[:_HEADER_BYTES], "PatientID")
-            if patient_id:
-                return pseudonym("patient", patient_id, key)
-    return None
-
-
-def _row(path: str, key: str, site: str) -> dict[str, str]:
+def _row(study: _Study, key: str, site: str) -> _Links:
     return {
-        "case_id": pseudonym("scan", path, key),
-        "patient_id": pseudonym("patient", path.split("/", 1)[0], key),
+        "case_id": pseudonym("scan", study.folder, key),
+        "patient_id": name_patient(study.folder.split("/", 1)[0], key),
         "site": site,
-        "study_uri": path or ".",
+        "study_uri": study.uri,
     }
 
 
-def _scan_folder(filesystem: Any, top: str, folder: str) -> Iterator[str]:
-    """Yield the studies of a folder: archives in it, itself, and those below it."""
+def _scan_folder(filesystem: Any, top: str, folder: str) -> Iterator[_Study]:
+    """Yield the studies of a folder: archives in it, itself, and those below it.
+
+    DICOM studies are held back while they may be one and the same; a second StudyInstanceUID
+    ends that, so that few are held in a large archive.
+    """
     here = posixpath.join(top, folder) if folder else top
     files, below = _listing(filesystem, here)
-    yield from (_below(folder, name) for name in files if name.lower().endswith(_ARCHIVE_SUFFIXES))
+    for name in files:
+        if name.lower().endswith(_ARCHIVE_SUFFIXES):
+            yield _Study(_below(folder, name))
+    found: Iterator[_Study] = chain.from_iterable(
+        _scan_folder(filesystem, top, _below(folder, name)) for name in below
+    )
     if _holds_images(filesystem, here, files):
-        yield folder
-        for name in below:
-            yield from _scan_folder(filesystem, top, _below(folder, name))
-        return
-    if below and _are_series_of_one_study(filesystem, here, below):
-        yield folder
-        return
-    for name in below:
-        yield from _scan_folder(filesystem, top, _below(folder, name))
-
-
-def _are_series_of_one_study(filesystem: Any, here: str, below: list[str]) -> bool:
-    """Say whether every folder below holds DICOM files, and all name the same study."""
-    first: str | None = None
-    for name in below:
-        path = posixpath.join(here, name)
-        files, deeper = _listing(filesystem, path)
-        uid = None if deeper else _study_uid(filesystem, path, files)
-        if uid is None or (first is not None and uid != first):
-            return False
-        first = uid
-    return len(below) > 1
+        uid = _study_uid(filesystem, here, files)
+        found = chain([_Study(folder, uid, is_own_files_only=bool(below))], found)
+    held: list[_Study] = []
+    for study in found:
+        if study.uid is None:
+            yield study
+            continue
+        held.append(study)
+        if held[0].uid != study.uid:
+            yield from held
+            yield from found
+            return
+    if len(held) > 1:
+        yield _Study(folder, held[0].uid)
+    else:
+        yield from held
 
 
 def _holds_images(filesystem: Any, here: str, files: list[str]) -> bool:
     if any(name.lower().endswith(_IMAGE_SUFFIXES) for name in files):
         return True
-    return next(_dicom_heads(filesystem, here, files), None) is not None
+    return next(_dicom_files(filesystem, here, files), None) is not None
 
 
 def _study_uid(filesystem: Any, here: str, files: list[str]) -> str | None:
-    heads = _dicom_heads(filesystem, here, files)
-    return next(filter(None, (_value(head, "StudyInstanceUID") for head in heads)), None)
+    """Return the first StudyInstanceUID that a DICOM file of a folder tells."""
+    for path in _dicom_files(filesystem, here, files):
+        uid = read_ids(filesystem.cat_file(path, start=0, end=HEADER_BYTES))["StudyInstanceUID"]
+        if uid is not None:
+            return uid
+    return None
 
 
-def _value(head: bytes, keyword: str) -> str | None:
-    """Return one value of a DICOM header, None where it is not there or cut off."""
-    try:
-        header = pydicom.dcmread(
-            io.BytesIO(head), stop_before_pixels=True, force=True, specific_tags=[keyword]
-        )
-        value = header.get(keyword)
-    except PARSE_ERRORS:
-        return None
-    return str(value).strip() or None if value is not None else None
-
-
-def _dicom_heads(filesystem: Any, here: str, files: list[str]) -> Iterator[bytes]:
-    """Yield the beginnings of the first DICOM files of a folder, looking at a few only."""
+def _dicom_files(filesystem: Any, here: str, files: list[str]) -> Iterator[str]:
+    """Yield the paths of a folder's DICOM files, those first whose names are usual for them."""
     known = (*_IMAGE_SUFFIXES, *_ARCHIVE_SUFFIXES, *_OTHER_SUFFIXES)
-    candidates = [name for name in files if not name.lower().endswith(known)]
-    for name in candidates[:_MAX_LOOKS]:
-        with filesystem.open(posixpath.join(here, name), "rb") as file:
-            head: bytes = file.read(_HEADER_BYTES)
-        if is_dicom(head):
-            yield head
+    candidates = [
+        name
+        for name in files
+        if not name.lower().endswith(known) and name.upper() != _DIRECTORY_FILE
+    ]
+    for name in sorted(candidates, key=_is_unusual):
+        path = posixpath.join(here, name)
+        if is_dicom(filesystem.cat_file(path, start=0, end=_FIRST_BYTES)):
+            yield path
+
+
+def _is_unusual(name: str) -> bool:
+    """Say whether a DICOM file is seldom called so: IM0001, 17.dcm and 1.2.840.113 are usual."""
+    suffix = posixpath.splitext(name)[1].lower()
+    return suffix not in _DICOM_SUFFIXES and not suffix[1:].isdigit()
 
 
 def _listing(filesystem: Any, path: str) -> tuple[list[str], list[str]]:

@@ -5,8 +5,8 @@ cut into shards of a fixed size, one execution each, so that neither the driver'
 tables grow with the archive; only the studies' keys are held (about 200 bytes each). Workers
 commit each study themselves, so a run that is cut off, however, goes on from there, and a run
 that ended has nothing to do. Refused studies are tried again by the next run, since their files
-may have been mended. What a worker does is `pirta.pipelines.preprocess_worker`, how a store
-is kept `pirta.cohort.shards`.
+may have been mended. A store takes manifest after manifest, from one session at a time. What a
+worker does is `pirta.pipelines.preprocess_worker`, how a store is kept `pirta.cohort.shards`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ import ray
 from ray.exceptions import RayTaskError
 
 from pirta.cohort.prepared_rows import Row
-from pirta.cohort.shards import Shard, gather, new_shard, shards_of
-from pirta.errors import PirtaError
+from pirta.cohort.session_lease import Lease, hold_store
+from pirta.cohort.shards import Gathered, Planned, Shard, gather, new_shard, shards_of
+from pirta.errors import ManifestError, PirtaError, StoreError
 from pirta.imaging.strip import make_stripper
 from pirta.pipelines.local_ray import (
     affordable_workers,
@@ -31,7 +32,7 @@ from pirta.pipelines.local_ray import (
     ray_running,
     storage_variables,
 )
-from pirta.pipelines.preprocess_run import Run, WorkKeys, begin_run, end_run
+from pirta.pipelines.preprocess_run import Run, WorkKeys, next_run, plan_cases
 from pirta.pipelines.preprocess_worker import StripperMaker, StudyPreparer, Work
 from pirta.pipelines.study_source import StudySource, open_source
 from pirta.settings import PreprocessingSettings, Settings
@@ -53,11 +54,18 @@ class Progress:
 
 @dataclass(frozen=True)
 class PreprocessSummary:
-    """What a run left behind: prepared and refused cases of the whole cohort, its own time."""
+    """What a run left behind.
+
+    Attributes:
+        num_done, num_refused: cases of the whole manifest, whichever session did them.
+        num_others: cases of earlier manifests that the store holds besides.
+        seconds: this session's own time.
+    """
 
     num_done: int
     num_refused: int
     seconds: float
+    num_others: int = 0
 
 
 def preprocess_cohort(
@@ -69,6 +77,7 @@ def preprocess_cohort(
     on_progress: Callable[[Progress], None],
     stripper: StripperMaker = make_stripper,
     scan_site: str = "unknown",
+    links: str | None = None,
 ) -> PreprocessSummary:
     """Prepare every study of a manifest, or of a folder, into the store at `out`.
 
@@ -79,38 +88,73 @@ def preprocess_cohort(
         manifest: a Parquet or CSV table, or a folder to scan; local or any fsspec path.
         stripper: makes a worker's skull stripper.
         scan_site: of the studies of a scanned folder; it decides whose quality limits apply.
+        links: where the table that leads from a scan's pseudonyms back to its paths is kept;
+            else in the store.
 
     Raises:
+        FingerprintError: the store holds cases beside the manifest's, prepared differently.
         ManifestError: the manifest, or a store that is already there, cannot be used.
-        StoreError: the store cannot be written; what is done stays.
+        SettingsError: a folder is to be scanned without a key for its pseudonyms.
+        StoreError: the store cannot be written, or another session works on it; what is done
+            stays.
     """
     chosen = settings if isinstance(settings, Settings) else _with_defaults(settings)
-    source = open_source(manifest, out, chosen.archive, site=scan_site)
     keys = WorkKeys(chosen)
-    positions = {keys.of(case): place for place, (case, _) in enumerate(source)}
-    run = begin_run(out, chosen)
-    book = _Book(positions, run, on_progress)
-    if book.num_waiting:
-        work = Work(source.base, chosen, run.origin, stripper, source.key)
-        with ray_running(cpus_for(num_workers)), quiet_ray_data():
-            for shard, items in _shards(source, keys, book, run, num_workers):
-                for row in _prepare_shard(shard, items, work, num_workers):
-                    book.take(row)
-                shard.close()
-    num_done, num_refused = gather(out, positions, run.run_id)
-    assert num_done + num_refused == len(positions), "a study ended neither prepared nor refused"
-    end_run(run, num_done, num_refused)
-    return PreprocessSummary(num_done, num_refused, book.seconds)
+    source = open_source(manifest, out, chosen.archive, site=scan_site, links=links)
+    # A bad row of a table is told before anything is written.
+    planned = {} if source.is_folder else plan_cases((case for case, _ in source), keys)
+    with hold_store(out) as lease:
+        if source.is_folder:
+            source = source.scan()
+            planned = plan_cases((case for case, _ in source), keys)
+        run = next_run(out, chosen)
+        book = _Book(planned, run.finished(planned), on_progress)
+        run.begin()
+        if book.num_waiting:
+            work = Work(source.base, chosen, run.origin, stripper, source.key)
+            with ray_running(cpus_for(num_workers)), quiet_ray_data():
+                for shard, items in _shards(source, keys, book, run, num_workers):
+                    for row in _prepare_shard(shard, items, work, num_workers):
+                        lease.check()
+                        book.take(row)
+                    shard.close()
+        counts = _gather(planned, run, lease)
+    return PreprocessSummary(
+        counts.num_done, counts.num_refused, book.seconds, num_others=counts.num_others
+    )
+
+
+def _gather(planned: dict[str, Planned], run: Run, lease: Lease) -> Gathered:
+    """Write the store's tables and end the run.
+
+    Raises:
+        StoreError: the store was lost to another session.
+    """
+    lease.renew()
+    lease.check()
+    counts = gather(run.root, planned, run.run_id)
+    num_lost = len(planned) - counts.num_done - counts.num_refused
+    if num_lost:
+        raise StoreError(
+            f"{num_lost} of {len(planned)} studies have no outcome: something else changed the "
+            "output while the run went on.",
+            remedy="Let one session alone work on it, and run the same command again.",
+        )
+    run.end(counts)
+    return counts
 
 
 class _Book:
     """What is finished by earlier sessions, and how far this one is."""
 
     def __init__(
-        self, positions: dict[str, int], run: Run, on_progress: Callable[[Progress], None]
+        self,
+        planned: dict[str, Planned],
+        finished: dict[str, bool],
+        on_progress: Callable[[Progress], None],
     ) -> None:
-        self._total, self._on_progress = len(positions), on_progress
-        self._refused = {key: bad for key, bad in run.finished() if key in positions}
+        self._planned, self._total, self._on_progress = planned, len(planned), on_progress
+        self._refused = finished
         self._before = len(self._refused)
         self._num_refused = sum(self._refused.values())
         self._started = time.monotonic()
@@ -126,15 +170,25 @@ class _Book:
         """Time since the start."""
         return time.monotonic() - self._started
 
-    def is_finished(self, key: str) -> bool:
-        """Say whether a study has its outcome."""
-        return key in self._refused
+    def is_waiting(self, case_id: str, key: str) -> bool:
+        """Say whether a study has no outcome yet.
+
+        Raises:
+            ManifestError: it is not the case that was counted.
+        """
+        plan = self._planned.get(case_id)
+        if plan is None or plan.work_key != key:
+            raise ManifestError(
+                "The manifest changed while the run went on.",
+                remedy="Run the same command again; what is done stays.",
+            )
+        return case_id not in self._refused
 
     def take(self, row: Row) -> None:
         """Book one outcome and tell how far the run is."""
-        key, bad = str(row["work_key"]), row["code"] is not None
-        if key not in self._refused:
-            self._refused[key] = bad
+        case_id, bad = str(row["case_id"]), row["code"] is not None
+        if case_id not in self._refused:
+            self._refused[case_id] = bad
             self._num_refused += bad
         self._report()
 
@@ -162,7 +216,7 @@ def _shards(
             "shown_json": shown.model_dump_json(),
         }
         for case, shown in source
-        if not book.is_finished(key := keys.of(case))
+        if book.is_waiting(case.case_id, key := keys.of(case))
     )
     size = max(run.settings.archive.shard_studies, _MIN_STUDIES_A_WORKER * num_workers)
     existing = shards_of(run.root)

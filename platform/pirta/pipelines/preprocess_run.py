@@ -2,6 +2,7 @@
 
 A run goes from its first session to the one that ends it, whatever was killed in between. What
 is prepared counts for ever, while its key stays the same; what is refused counts within the run.
+Manifests add up in a store, provided that all of it is prepared alike.
 """
 
 from __future__ import annotations
@@ -10,15 +11,24 @@ import hashlib
 import importlib.metadata
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import ray
 
-from pirta.cohort.shards import finished_keys, read_run, shards_of, write_run
+from pirta.cohort.prepared_rows import Row
+from pirta.cohort.shards import (
+    Gathered,
+    Planned,
+    read_run,
+    shards_of,
+    standing_rows,
+    write_run,
+)
 from pirta.contracts.case import CaseRecord
+from pirta.errors import FingerprintError
 from pirta.imaging.prepare import fingerprint
 from pirta.models.checkpoint import current_commit
 from pirta.settings import Settings
@@ -40,12 +50,59 @@ class Run:
     origin: dict[str, str]
     record: dict[str, object]
 
-    def finished(self) -> Iterator[tuple[str, bool]]:
-        """Yield the keys that have their outcome, and whether it is a refusal."""
+    def begin(self) -> None:
+        """Note that the run has begun, or goes on.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        write_run(self.root, self.record)
+
+    def end(self, counts: Gathered) -> None:
+        """Note that the run has ended, with its counts."""
+        outcome = {
+            "state": ENDED,
+            "ended": _now(),
+            "prepared": counts.num_done,
+            "refused": counts.num_refused,
+            "of_earlier_manifests": counts.num_others,
+        }
+        write_run(self.root, {**self.record, **outcome})
+
+    def finished(self, planned: Mapping[str, Planned]) -> dict[str, bool]:
+        """Return the planned cases that have their outcome, and whether it is a refusal.
+
+        Raises:
+            FingerprintError: the store holds other cases, prepared with other settings.
+        """
+        found: dict[str, bool] = {}
+        num_foreign = 0
+        for row in self._standing():
+            case_id, is_refusal = str(row["case_id"]), row["code"] is not None
+            plan = planned.get(case_id)
+            if plan is None:
+                num_foreign += not is_refusal and row["fingerprint"] != self.record["fingerprint"]
+            elif plan.work_key == row["work_key"]:
+                found[case_id] = is_refusal
+        if num_foreign:
+            raise FingerprintError(
+                f"The output holds {num_foreign} studies that this manifest does not name, and "
+                "that were prepared with other settings; their numbers would not compare.",
+                remedy="Name them in the manifest too, which prepares them again; or take another "
+                "output folder, or the settings that OUT/run.json holds.",
+            )
+        return found
+
+    def _standing(self) -> Iterator[Row]:
         for shard in shards_of(self.root):
             if shard.is_open():
                 shard.close()  # left by a session that was cut off
-            yield from finished_keys(shard, self.run_id)
+            yield from standing_rows(shard, self.run_id)
+
+
+def plan_cases(cases: Iterable[CaseRecord], keys: WorkKeys) -> dict[str, Planned]:
+    """Return each case's key and place, by its id."""
+    return {case.case_id: Planned(keys.of(case), place) for place, case in enumerate(cases)}
 
 
 class WorkKeys:
@@ -64,12 +121,11 @@ class WorkKeys:
         return hashlib.sha256(content.encode()).hexdigest()[:20]
 
 
-def begin_run(root: str, settings: Settings) -> Run:
-    """Go on with the run that was cut off here, or begin one.
+def next_run(root: str, settings: Settings) -> Run:
+    """Return the run that was cut off here, or a new one; nothing is written.
 
     Raises:
         ManifestError: the store's record is damaged.
-        StoreError: the store cannot be written.
     """
     before = read_run(root) or {}
     goes_on = before.get("state") == OPEN
@@ -93,15 +149,8 @@ def begin_run(root: str, settings: Settings) -> Run:
         "ray_version": ray.__version__,
         "commit": commit,
     }
-    write_run(root, record)
     origin = {"run_id": run_id, "pirta_version": version, "commit": commit}
     return Run(root, run_id, settings, origin, record)
-
-
-def end_run(run: Run, num_done: int, num_refused: int) -> None:
-    """Note that the run has ended, with its counts."""
-    outcome = {"state": ENDED, "ended": _now(), "prepared": num_done, "refused": num_refused}
-    write_run(run.root, {**run.record, **outcome})
 
 
 def _now() -> str:

@@ -32,7 +32,7 @@ from pirta.imaging.collect import collect_files
 from pirta.imaging.nifti import read_file
 from pirta.imaging.prepare import PreparedCaseVolumes, fingerprint, prepare_case
 from pirta.imaging.strip import Stripper, make_stripper
-from pirta.pipelines.archive_scan import patient_pseudonym
+from pirta.pipelines.pseudonyms import patient_pseudonym
 from pirta.settings import PreprocessingSettings, Settings
 
 TIMEOUT_EXIT_CODE = 70
@@ -117,6 +117,8 @@ class StudyPreparer:
         settings = self._work.settings
         try:
             images = self._images(case)
+            key = self._work.patient_key
+            patient_id = None if key is None else patient_pseudonym(images.files.values(), key)
             found = prepare_case(
                 images,
                 mask=self._read(case.mask_uri, "mask"),
@@ -125,8 +127,7 @@ class StudyPreparer:
                 quality=settings.quality_for(case.site),
                 stripper=self._stripper,
             )
-            key = self._work.patient_key
-            return found, None if key is None else patient_pseudonym(images.files.values(), key)
+            return found, patient_id
         except PirtaError as error:
             return _refusal(error), None
         except Exception as error:  # noqa: BLE001 - the per-item boundary, kept as a dead letter

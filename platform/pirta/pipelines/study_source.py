@@ -8,13 +8,15 @@ paths may hold names; see `pirta.pipelines.archive_scan`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from pirta.archive_settings import ArchiveSettings
 from pirta.cohort.manifest import read_manifest
 from pirta.cohort.store_files import failures, join, open_filesystem
 from pirta.contracts.case import CaseRecord
 from pirta.pipelines.archive_scan import scan_to_table
+from pirta.pipelines.pseudonyms import pseudonym_key
 
 LINKS = "links.parquet"
 
@@ -28,23 +30,46 @@ class StudySource:
         base: where relative URIs start.
         key: of the pseudonyms, where the table is a folder's scan: then its URIs are kept out of
             the store's tables. None for a table that was handed over.
+        site: of the studies of a scanned folder.
+        num_cases: how many of the table's first rows count; None: all.
     """
 
     table: str
     base: str
-    key: str | None
+    key: str | None = None
+    site: str = "unknown"
+    num_cases: int | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Say whether this is a folder, to be scanned before it is streamed."""
+        return self.key is not None
+
+    def scan(self) -> StudySource:
+        """Scan the folder, write its table, and return the source to stream.
+
+        Raises:
+            ManifestError: the folder holds no study.
+            StoreError: the table cannot be written.
+        """
+        assert self.key is not None, "a table is not scanned"
+        root = self.base.rstrip("/") or "/"
+        return replace(
+            self, num_cases=scan_to_table(root, self.table, key=self.key, site=self.site)
+        )
 
     def __iter__(self) -> Iterator[tuple[CaseRecord, CaseRecord]]:
-        for case in read_manifest(self.table):
+        for case in islice(read_manifest(self.table), self.num_cases):
             yield case, _pseudonymous(case) if self.key is not None else case
 
 
-def open_source(path: str, out: str, settings: ArchiveSettings, *, site: str) -> StudySource:
-    """Return the studies of a table, or of a folder, which is scanned now.
+def open_source(
+    path: str, out: str, settings: ArchiveSettings, *, site: str, links: str | None = None
+) -> StudySource:
+    """Return the studies of a table, or of a folder that is still to be scanned.
 
     Raises:
-        ManifestError: a folder holds no study.
-        StoreError: the scan's result cannot be written to `out`.
+        SettingsError: a folder is to be scanned, and no key for its pseudonyms is set.
     """
     filesystem, inside = open_filesystem(path)
     try:
@@ -52,11 +77,9 @@ def open_source(path: str, out: str, settings: ArchiveSettings, *, site: str) ->
     except failures():
         is_folder = False  # the manifest's reader tells what is wrong
     if not is_folder:
-        return StudySource(path, path, key=None)
-    table = join(out, LINKS)
-    key = settings.pseudonym_key.get_secret_value()
-    scan_to_table(path, table, key=key, site=site)
-    return StudySource(table, f"{path.rstrip('/')}/", key=key)
+        return StudySource(path, path)
+    key = pseudonym_key(settings)
+    return StudySource(links or join(out, LINKS), f"{path.rstrip('/')}/", key=key, site=site)
 
 
 def _pseudonymous(case: CaseRecord) -> CaseRecord:

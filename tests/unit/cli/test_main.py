@@ -16,7 +16,9 @@ from typer.testing import CliRunner
 from pirta.errors import InputError, UnavailableError
 from pirta_cli.main import app
 
-COMMANDS = ("demo", "cohort", "preprocess", "train", "index", "serve", "report", "evaluate")
+COMMANDS = (
+    "demo", "cohort", "preprocess", "pseudonym", "train", "index", "serve", "report", "evaluate",
+)  # fmt: skip
 
 
 def test_help_names_every_command() -> None:

@@ -58,6 +58,25 @@ def test_a_parquet_with_few_columns_and_numbers_as_ids_is_read(tmp_path: Path) -
     assert [case.case_id for case in read_manifest(path)] == ["7", "8"]
 
 
+def test_whole_numbers_with_gaps_are_the_ids_that_they_are_without(tmp_path: Path) -> None:
+    path = str(tmp_path / "studies.parquet")
+    table = {"case_id": [7.0, 8.5], "patient_id": [1001.0, None], "study_uri": ["a", "b"]}
+    pq.write_table(pa.table({**table, "b_value_s_mm2": [1000.0, None]}), path)
+    first, second = read_manifest(path)
+    assert (first.case_id, first.patient_id, first.b_value_s_mm2) == ("7", "1001", 1000.0)
+    assert (second.case_id, second.patient_id) == ("8.5", "8.5")
+
+
+def test_an_id_that_lost_digits_as_a_float_is_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "studies.parquet")
+    ids = pa.array([2.0**53, 1.0], pa.float64())
+    pq.write_table(
+        pa.table({"case_id": ["a", "b"], "patient_id": ids, "study_uri": ["x"] * 2}), path
+    )
+    with pytest.raises(ManifestError, match=r"Row 0 .*patient_id is a number of more digits"):
+        list(read_manifest(path))
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

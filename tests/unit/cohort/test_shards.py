@@ -18,7 +18,15 @@ from pirta.cohort.prepared_store import (
     read_refused,
     write_case,
 )
-from pirta.cohort.shards import Shard, finished_keys, gather, new_shard, shards_of, write_run
+from pirta.cohort.shards import (
+    Planned,
+    Shard,
+    gather,
+    new_shard,
+    shards_of,
+    standing_rows,
+    write_run,
+)
 from pirta.contracts.case import CaseRecord
 from pirta.contracts.study import GRID_SHAPE, Registry
 from pirta.errors import ManifestError, StoreError
@@ -49,6 +57,11 @@ def _refused(case_id: str, key: str, run_id: str = "run") -> Row:
     }  # fmt: skip
 
 
+def _plan(names: str, key: str = "key") -> dict[str, Planned]:
+    """A manifest of these cases, in this order."""
+    return {name: Planned(f"{key}-{name}", place) for place, name in enumerate(names)}
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> str:
     write_run(str(tmp_path), {"run_id": "run", "state": "open"})
@@ -65,8 +78,8 @@ def test_a_session_that_was_cut_off_leaves_what_it_committed_and_nothing_else(ro
     assert {row["case_id"] for row in shard.close()} == {"a", "b"}
     assert not shard.is_open()
     assert [path.name for path in Path(root).rglob("*.npy")] == ["a.npy"]
-    assert dict(finished_keys(shard, "run")) == {"key-a": False, "key-b": True}
-    assert dict(finished_keys(shard, "a later run")) == {"key-a": False}
+    assert [row["case_id"] for row in standing_rows(shard, "run")] == ["a", "b"]
+    assert [row["case_id"] for row in standing_rows(shard, "a later run")] == ["a"]
 
 
 def test_a_row_may_be_committed_twice_and_after_its_shard_was_closed(root: str) -> None:
@@ -78,7 +91,7 @@ def test_a_row_may_be_committed_twice_and_after_its_shard_was_closed(root: str) 
     shard.commit_row(row)
     shard.commit_row(_refused("b", "key-b"))
     assert len(shard.close()) == 2
-    assert gather(root, {"key-a": 0, "key-b": 1}, "run") == (1, 1)
+    assert gather(root, _plan("ab"), "run") == (1, 1, 0)
     assert not shard.is_open()
 
 
@@ -90,7 +103,7 @@ def test_a_row_that_comes_after_its_array_was_dropped_does_not_count(root: str) 
     again = new_shard(root, 1, "resumed")
     again.commit_row(_prepared(again, "a", "key-a", np.zeros((2, *GRID_SHAPE), np.float32)))
     again.close()
-    assert gather(root, {"key-a": 0}, "run") == (1, 0)
+    assert gather(root, _plan("a"), "run") == (1, 0, 0)
     (case,) = read_prepared(root)
     assert "00001-resumed" in case.array_uri
     assert load_volume(case.array_uri).shape == (2, *GRID_SHAPE)
@@ -103,13 +116,12 @@ def test_the_tables_hold_each_case_of_the_manifest_once_and_in_its_order(root: s
         for name in names:
             shard.commit_row(_prepared(shard, name, f"key-{name}", volume))
         shard.close()
-    positions = {"key-d": 0, "key-c": 1, "key-b": 2, "key-a": 3}
-    assert gather(root, positions, "run") == (4, 0)
-    assert [one.case.case_id for one in read_prepared(root)] == ["d", "c", "b", "a"]
+    assert gather(root, _plan("dcba"), "run") == (4, 0, 1)
+    assert [one.case.case_id for one in read_prepared(root)] == ["d", "c", "b", "a", "x"]
     assert sorted(path.name for path in Path(root).rglob("*.npy")) == [
-        "a.npy", "b.npy", "c.npy", "d.npy",
+        "a.npy", "b.npy", "c.npy", "d.npy", "x.npy",
     ]  # fmt: skip
-    assert gather(root, positions, "run") == (4, 0)
+    assert gather(root, _plan("dcba"), "run") == (4, 0, 1)
 
 
 def test_refusals_of_an_earlier_run_give_way_to_the_new_outcome(root: str) -> None:
@@ -119,9 +131,68 @@ def test_refusals_of_an_earlier_run_give_way_to_the_new_outcome(root: str) -> No
     new = new_shard(root, 1, "new")
     new.commit_row(_prepared(new, "a", "key-a"))
     new.close()
-    assert gather(root, {"key-a": 0}, "run") == (1, 0)
+    assert gather(root, _plan("a"), "run") == (1, 0, 0)
     assert read_refused(root) == []
     assert [shard.name for shard in shards_of(root)] == ["00001-new"]
+
+
+def test_a_second_manifest_adds_to_the_store_and_takes_nothing_away(root: str) -> None:
+    volume = np.zeros((2, *GRID_SHAPE), np.float32)
+    week_1 = new_shard(root, 0, "week-1")
+    for name in "ab":
+        week_1.commit_row(_prepared(week_1, name, f"key-{name}", volume))
+    week_1.commit_row(_refused("bad", "key-bad"))
+    week_1.close()
+    assert gather(root, _plan("ab") | {"bad": Planned("key-bad", 2)}, "run") == (2, 1, 0)
+    week_2 = new_shard(root, 1, "week-2")
+    week_2.commit_row(_prepared(week_2, "c", "key-c", volume))
+    week_2.close()
+    assert gather(root, _plan("c"), "second run") == (1, 0, 3)
+    cases = read_prepared(root)
+    assert [one.case.case_id for one in cases] == ["c", "a", "b"]
+    assert [load_volume(one.array_uri).shape[0] for one in cases] == [2, 2, 2]
+    assert [one.case_id for one in read_refused(root)] == ["bad"]
+
+
+def test_a_case_of_the_manifest_that_changed_gives_way_and_its_neighbour_does_not(
+    root: str,
+) -> None:
+    volume = np.zeros((2, *GRID_SHAPE), np.float32)
+    for number, (names, key) in enumerate((("ab", "key"), ("a", "new"))):
+        shard = new_shard(root, number, "s")
+        for name in names:
+            shard.commit_row(_prepared(shard, name, f"{key}-{name}", volume))
+        shard.close()
+    assert gather(root, _plan("a", "new"), "run") == (1, 0, 1)
+    assert [one.array_uri.split("/shards/")[1] for one in read_prepared(root)] == [
+        "00001-s/arrays/a.npy",
+        "00000-s/arrays/b.npy",
+    ]
+    assert len(list(Path(root).rglob("*.npy"))) == 2
+
+
+def test_refusals_of_the_run_outlast_the_prepared_rows_of_their_shard(root: str) -> None:
+    first = new_shard(root, 0, "s")
+    first.commit_row(_prepared(first, "a", "old-a"))
+    first.commit_row(_refused("b", "key-b"))
+    first.close()
+    second = new_shard(root, 1, "s")
+    second.commit_row(_prepared(second, "a", "key-a"))
+    second.close()
+    for _ in range(2):  # killed before the run's end was noted, and gathered again
+        assert gather(root, _plan("ab"), "run") == (1, 1, 0)
+        assert [row["case_id"] for row in standing_rows(first, "run")] == ["b"]
+
+
+def test_a_gather_that_fails_midway_leaves_no_table(root: str) -> None:
+    for number, name in enumerate("ab"):
+        shard = new_shard(root, number, "s")
+        shard.commit_row(_prepared(shard, name, f"key-{name}"))
+        shard.close()
+    (Path(root) / "shards" / "00000-s" / "studies.parquet").write_bytes(b"damaged")
+    with pytest.raises(ManifestError, match="is damaged"):
+        gather(root, _plan("ab"), "run")
+    assert sorted(path.name for path in Path(root).iterdir()) == ["run.json", "shards"]
 
 
 def test_attempts_are_counted_from_one(root: str) -> None:
@@ -153,7 +224,6 @@ _numbers = itertools.count()
 def test_whatever_the_order_of_events_the_tables_hold_each_study_once(events: list[str]) -> None:
     root = f"memory://shards-{next(_numbers)}"
     write_run(root, {"run_id": "run", "state": "open"})
-    positions = {"key-a": 0, "key-b": 1}
     shard, number, known = new_shard(root, 0, "s"), 0, set()
     for event in events:
         if event in ("prepare", "refuse"):
@@ -167,5 +237,5 @@ def test_whatever_the_order_of_events_the_tables_hold_each_study_once(events: li
             number += 1
             shard = new_shard(root, number, "s")
         else:
-            gather(root, positions, "run")
-    assert gather(root, positions, "run") == ("a" in known, "b" in known)
+            gather(root, _plan("ab"), "run")
+    assert gather(root, _plan("ab"), "run") == ("a" in known, "b" in known, 0)

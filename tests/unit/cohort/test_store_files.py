@@ -60,15 +60,19 @@ def test_whatever_ends_the_writing_early_no_part_of_it_is_kept(
 ) -> None:
     write_whole(f"{folder}/old", b"as it was")
     for name in ("old", "new"):
-        with pytest.raises(type(ending)), whole_file(f"{folder}/{name}") as file:
-            file.write(b"half a table")
-            raise ending
+        with pytest.raises(type(ending)):
+            _write_half(f"{folder}/{name}", ending)
     assert names_in(folder) == ["old"]
     assert read_whole(f"{folder}/old") == b"as it was"
 
 
 def test_a_write_that_fails_is_told_and_leaves_nothing(folder: str) -> None:
-    with pytest.raises(StoreError, match="no space is left"), whole_file(f"{folder}/a") as file:
-        file.write(b"half a table")
-        raise OSError(28, "the text of the system")
+    with pytest.raises(StoreError, match="no space is left"):
+        _write_half(f"{folder}/a", OSError(28, "the text of the system"))
     assert names_in(folder) == []
+
+
+def _write_half(path: str, ending: BaseException) -> None:
+    with whole_file(path) as file:
+        file.write(b"half a table")
+        raise ending

@@ -114,3 +114,14 @@ def test_a_folder_above_the_limits_is_refused_before_it_is_fetched(
     monkeypatch.setattr(archive, "MAX_TOTAL_BYTES", 7)
     with pytest.raises(ArchiveError, match="folder holds more than 0 MB"):
         collect_files(folder)
+
+
+def test_a_folders_own_files_can_be_asked_for_without_those_below(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    for name in ("one", ".hidden", "below/two"):
+        (tmp_path / name).write_bytes(b"x")
+    memory = fsspec.filesystem("memory")
+    memory.pipe({"/own-files/one": b"x", "/own-files/below/two": b"x"})
+    for uri in (str(tmp_path), "memory://own-files"):
+        assert set(collect_files(f"{uri}/*")) == {"one"}
+        assert set(collect_files(uri)) == {"one", "below/two"}
