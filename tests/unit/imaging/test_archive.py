@@ -62,6 +62,13 @@ def test_hidden_files_and_folders_are_left_out() -> None:
         unpack(_zip(hidden))
 
 
+def test_an_archive_beside_images_stays_packed() -> None:
+    report = _zip({"word/document.xml": b"<w/>" * 100})  # what an office document is
+    for pack in (_zip, _tar):
+        files = {**FILES, "report.docx": report}
+        assert unpack(pack(files)) == files
+
+
 def test_an_archive_in_an_archive_and_a_name_twice_are_refused() -> None:
     for inner in (_zip(FILES), _tar(FILES), _tar(FILES, "w:gz")):
         with pytest.raises(ArchiveError, match="holds another archive"):

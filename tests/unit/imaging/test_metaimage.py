@@ -160,3 +160,16 @@ def test_a_metaimage_is_told_by_its_content(tmp_path: Path) -> None:
     assert is_metaimage(_write(tmp_path))
     for data in (b"", b"a = b\n", bytes(600), b"ObjectType Image\n"):
         assert not is_metaimage(data)
+
+
+def test_keys_that_simpleitk_carries_over_from_dicom_are_passed_by(tmp_path: Path) -> None:
+    plain = read_metaimage(_write(tmp_path), role="DWI")
+    image = sitk.ReadImage(str(tmp_path / "x.mha"))
+    for key in ("0008|0060", "ITK_InputFilterName", "0018|9087"):
+        image.SetMetaData(key, "MR = 1")
+    sitk.WriteImage(image, str(tmp_path / "y.mha"))
+    data = (tmp_path / "y.mha").read_bytes()
+    assert b"0008|0060 = MR" in data
+    found = read_metaimage(data, role="DWI")
+    np.testing.assert_array_equal(found.data_XYZ, plain.data_XYZ)
+    np.testing.assert_array_equal(found.affine, plain.affine)

@@ -121,3 +121,26 @@ def test_a_bag_of_files_without_a_pair_is_told_by_counts(
     }
     with pytest.raises(kind, match=words):
         read_pair(StudyImages(files=bag))
+
+
+def test_single_traces_of_several_b_values_beside_an_adc_map_need_no_fit(
+    phantom, nifti: Nifti
+) -> None:
+    low, high = (nifti(phantom.dwi * share, AFFINE) for share in (1.0, 0.5))
+    files = {
+        "s_b1000_dwi.nii": low,
+        "s_b1000_dwi.bval": b"1000",
+        "s_b2000_dwi.nii": high,
+        "s_b2000_dwi.bval": b"2000",
+        "s_adc.nii": nifti(phantom.adc, AFFINE),
+    }
+    pair = read_pair(StudyImages(files=files))
+    np.testing.assert_array_equal(pair.dwi.data_XYZ, phantom.dwi[::-1])
+    np.testing.assert_array_equal(pair.adc.data_XYZ, phantom.adc[::-1])
+    assert pair.b_value_s_mm2 == 1000
+    same = {**files, "s_b2000_dwi.bval": b"1000"}
+    np.testing.assert_allclose(
+        read_pair(StudyImages(files=same)).dwi.data_XYZ, phantom.dwi[::-1] * 0.5**0.5, rtol=1e-4
+    )
+    with pytest.raises(SeriesError, match="too close together for an ADC"):
+        read_pair(StudyImages(files={name: files[name] for name in list(files)[:4]}))

@@ -50,7 +50,9 @@ def classic_slices(dataset: Dataset, *, role: str) -> list[Slice]:
         complex_component=text_of(dataset.get("ComplexImageComponent")).upper(),
         b_value=b_value,
     )
-    if kind == "other":
+    # A file that was cut may have lost what would say that it is one of ours.
+    is_cut = "PixelData" not in dataset and (not words or says_diffusion(dataset, words))
+    if kind == "other" and not is_cut:
         return []
     check_pixels(dataset, 1, role=role)
     plane = plane_of(dataset, dataset, dataset, role=role)

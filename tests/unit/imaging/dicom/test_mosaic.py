@@ -30,7 +30,9 @@ def csa_header(**tags: list[str]) -> bytes:
     return out
 
 
-def mosaic(dicom: SimpleNamespace, series: object, *, with_normal: bool = True) -> FileDataset:
+def mosaic(
+    dicom: SimpleNamespace, series: object, *, with_normal: bool = True, **more: list[str]
+) -> FileDataset:
     """Return a volume as one mosaic image; what its header says is taken from Siemens's rules."""
     slices = dicom.classic_datasets(series)
     rows, columns, side = slices[0].Rows, slices[0].Columns, 3
@@ -51,7 +53,7 @@ def mosaic(dicom: SimpleNamespace, series: object, *, with_normal: bool = True) 
     one.SpacingBetweenSlices = round(float(np.linalg.norm(second - first)), 6)
     one.PixelData = whole.tobytes()
     normal = (second - first) / np.linalg.norm(second - first)
-    tags = {"NumberOfImagesInMosaic": [str(len(slices))]}
+    tags = {"NumberOfImagesInMosaic": [str(len(slices))], **more}
     if with_normal:
         tags["SliceNormalVector"] = [f"{part:.8f}" for part in normal]
     if series.b_value is not None:
@@ -91,6 +93,23 @@ def test_a_mosaic_that_does_not_tell_which_way_it_goes_is_refused(dicom: SimpleN
     one = mosaic(dicom, dicom.trace(), with_normal=False)
     with pytest.raises(SeriesError, match="which way its slices go"):
         read_dicom_pair({"a": dicom.to_bytes(one)})
+
+
+def test_a_mosaics_slices_lie_as_far_apart_as_it_says_and_never_as_thick_as_they_are(
+    dicom: SimpleNamespace,
+) -> None:
+    files = {}
+    for series in (dicom.trace(), dicom.adc_map()):
+        one = mosaic(dicom, series, SpacingBetweenSlices=["4.0"])
+        del one.SpacingBetweenSlices
+        one.SliceThickness = 3.0
+        files[str(len(files))] = dicom.to_bytes(one)
+    assert read_dicom_pair(files).dwi.spacing_mm == pytest.approx((2.0, 2.5, 4.0))
+    untold = mosaic(dicom, dicom.trace())
+    del untold.SpacingBetweenSlices
+    untold.SliceThickness = 3.0
+    with pytest.raises(SeriesError, match="does not tell how far its slices lie apart"):
+        read_dicom_pair({"a": dicom.to_bytes(untold)})
 
 
 def test_a_mosaic_without_a_number_of_slices_is_refused(dicom: SimpleNamespace) -> None:

@@ -147,6 +147,33 @@ def test_a_ge_study_is_read_by_private_b_value_and_description(dicom: SimpleName
     assert np.array_equal(pair.b0.data_XYZ, b0.volume.data_XYZ)
     assert pair.b_value_s_mm2 == 1000
     assert pair.provenance["directions"].startswith("not told by the header")
+    (warning,) = pair.warnings
+    assert "made of 1 diffusion-weighted image whose header tells no gradient" in warning
+
+
+def test_one_direction_that_is_told_by_no_header_is_warned_of_where_it_is_fitted(
+    dicom: SimpleNamespace,
+) -> None:
+    weighted = [dicom.raw(1000.0, uid="1.2.7", first_instance=1 + 20 * k) for k in range(3)]
+    b0 = dicom.raw(0.0, uid="1.2.7")
+    assert len(read_dicom_pair(dicom.classic(b0, weighted[0])).warnings) == 1
+    assert not read_dicom_pair(dicom.classic(b0, *weighted)).warnings
+
+
+def test_ges_private_directions_are_read(dicom: SimpleNamespace) -> None:
+    datasets = dicom.classic_datasets(dicom.raw(0.0, uid="1.2.7"))
+    for number, axis in enumerate(AXES):
+        series = dicom.raw(1000.0, uid="1.2.7", first_instance=20 * (1 + number))
+        slices = dicom.classic_datasets(series)
+        for part, element in zip(axis, (0xBB, 0xBC, 0xBD), strict=True):
+            slices = with_private(slices, 0x0019, "GEMS_ACQU_01", element, "DS", part)
+        datasets += slices
+    files = {f"{k:03d}": dicom.to_bytes(one) for k, one in enumerate(datasets)}
+    pair = read_dicom_pair(files)
+    assert pair.provenance["directions"] == "3"
+    assert pair.warnings == ()
+    with pytest.raises(SeriesError, match="1 gradient directions"):
+        read_dicom_pair(dict(list(files.items())[:16]))
 
 
 @pytest.mark.parametrize("gain", [0.02, 0.03])

@@ -154,6 +154,13 @@ def test_a_brain_larger_than_the_grid_is_told_by_its_share(head: Any, judged: An
     assert result.verdict == "refuse"
 
 
+def test_what_the_reader_warns_of_reaches_the_reader_of_the_report(head: Any, judged: Any) -> None:
+    assert "reading" not in judged(head)
+    warned = replace(head, pair=replace(head.pair, warnings=("They lie 22 minutes apart.",)))
+    result = judged(warned)["reading"]
+    assert (result.verdict, result.reason) == ("warn", "They lie 22 minutes apart.")
+
+
 def test_a_site_may_let_an_unknown_side_pass_with_a_warning(head: Any, judged: Any) -> None:
     result = judged(_unoriented(head, "assumed"), QualitySettings(unknown_side="warn"))
     assert result["unknown_side"].verdict == "warn"
