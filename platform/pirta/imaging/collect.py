@@ -7,6 +7,7 @@ patient's. What the files are is not asked here; see `read_pair`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -61,7 +62,9 @@ def _collect(system: Any, path: str) -> dict[str, bytes]:
         str(name): int(one["size"] or 0)
         for name, one in system.find(path, detail=True, **depth).items()
         # A bucket may keep empty objects that stand for folders: their names end in a slash.
-        if not str(name).endswith("/") and not is_hidden(_relative(str(name), path))
+        if not str(name).endswith("/")
+        and not is_hidden(_relative(str(name), path))
+        and not (one.get("type") == "other" and _is_no_file(str(name)))
     }
     check_num_files(len(sizes), where="folder")
     check_num_bytes(sum(sizes.values()), where="folder")
@@ -69,6 +72,11 @@ def _collect(system: Any, path: str) -> dict[str, bytes]:
         raise FileMissingError("The study's folder holds no file.", remedy=_CHECK_PATH)
     found: Mapping[str, bytes] = system.cat(sorted(sizes))
     return {_relative(name, path): found[name] for name in sorted(sizes)}
+
+
+def _is_no_file(path: str) -> bool:
+    """Say whether a local path is a link to a folder, a pipe or a device; not so a broken link."""
+    return os.path.exists(path) and not os.path.isfile(path)
 
 
 def _relative(name: str, folder: str) -> str:

@@ -17,6 +17,7 @@ apart here: its reader refuses it, and says why.
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ _BATCH_ROWS = 1024
 _SCHEMA = pa.schema({name: pa.string() for name in ("case_id", "patient_id", "site", "study_uri")})
 
 _Links: TypeAlias = dict[str, str]
+_Sizes: TypeAlias = dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -173,13 +175,13 @@ def _scan_folder(filesystem: Any, top: str, folder: str) -> Iterator[_Study]:
         yield from held
 
 
-def _holds_images(filesystem: Any, here: str, files: list[str]) -> bool:
+def _holds_images(filesystem: Any, here: str, files: _Sizes) -> bool:
     if any(name.lower().endswith(_IMAGE_SUFFIXES) for name in files):
         return True
     return next(_dicom_files(filesystem, here, files), None) is not None
 
 
-def _study_uid(filesystem: Any, here: str, files: list[str]) -> str | None:
+def _study_uid(filesystem: Any, here: str, files: _Sizes) -> str | None:
     """Return the first StudyInstanceUID that a DICOM file of a folder tells."""
     for path in _dicom_files(filesystem, here, files):
         uid = read_ids(filesystem.cat_file(path, start=0, end=HEADER_BYTES))["StudyInstanceUID"]
@@ -188,13 +190,15 @@ def _study_uid(filesystem: Any, here: str, files: list[str]) -> str | None:
     return None
 
 
-def _dicom_files(filesystem: Any, here: str, files: list[str]) -> Iterator[str]:
+def _dicom_files(filesystem: Any, here: str, files: _Sizes) -> Iterator[str]:
     """Yield the paths of a folder's DICOM files, those first whose names are usual for them."""
     known = (*_IMAGE_SUFFIXES, *_ARCHIVE_SUFFIXES, *_OTHER_SUFFIXES)
     candidates = [
         name
-        for name in files
-        if not name.lower().endswith(known) and name.upper() != _DIRECTORY_FILE
+        for name, num_bytes in files.items()
+        if num_bytes  # a bucket refuses to give the first bytes of nothing
+        and not name.lower().endswith(known)
+        and name.upper() != _DIRECTORY_FILE
     ]
     for name in sorted(candidates, key=_is_unusual):
         path = posixpath.join(here, name)
@@ -208,16 +212,34 @@ def _is_unusual(name: str) -> bool:
     return suffix not in _DICOM_SUFFIXES and not suffix[1:].isdigit()
 
 
-def _listing(filesystem: Any, path: str) -> tuple[list[str], list[str]]:
-    """Return the names of the files and of the folders in a folder, sorted."""
-    files: list[str] = []
+def _listing(filesystem: Any, path: str) -> tuple[_Sizes, list[str]]:
+    """Return a folder's files with their sizes, and the folders in it, sorted."""
+    files: _Sizes = {}
     folders: list[str] = []
-    for entry in filesystem.ls(path, detail=True):
+    for entry in sorted(filesystem.ls(path, detail=True), key=lambda one: str(one["name"])):
         name = posixpath.basename(str(entry["name"]).rstrip("/"))
         if not name or name.startswith(".") or name in _SKIPPED_FOLDERS:
             continue
-        (folders if entry["type"] == "directory" else files).append(name)
-    return sorted(files), sorted(folders)
+        kind = entry["type"]
+        if kind == "other":  # a local disk's link, pipe or device
+            kind = _kind_behind(path, name)
+        if kind == "directory":
+            folders.append(name)
+        elif kind == "file":
+            files[name] = int(entry["size"] or 0)
+    return files, folders
+
+
+def _kind_behind(path: str, name: str) -> str | None:
+    """Say what a local link leads to; None for what is no study's: a pipe, or the way back up.
+
+    A link to nothing counts as a file: its reader will tell.
+    """
+    target = os.path.realpath(os.path.join(path, name))
+    if os.path.isdir(target):
+        leads_up = os.path.commonpath([target, os.path.realpath(path)]) == target
+        return None if leads_up else "directory"
+    return "file" if os.path.isfile(target) or not os.path.exists(target) else None
 
 
 def _below(folder: str, name: str) -> str:

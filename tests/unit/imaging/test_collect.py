@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -125,3 +126,17 @@ def test_a_folders_own_files_can_be_asked_for_without_those_below(tmp_path: Path
     for uri in (str(tmp_path), "memory://own-files"):
         assert set(collect_files(f"{uri}/*")) == {"one"}
         assert set(collect_files(uri)) == {"one", "below/two"}
+
+
+def test_links_to_files_are_followed_and_links_to_folders_and_pipes_are_not(tmp_path: Path) -> None:
+    study, elsewhere = tmp_path / "study", tmp_path / "elsewhere"
+    for folder in (study, elsewhere):
+        folder.mkdir()
+    (elsewhere / "slice").write_bytes(b"x")
+    (study / "slice").symlink_to(elsewhere / "slice")
+    (study / "folder").symlink_to(elsewhere)
+    os.mkfifo(study / "pipe")
+    assert collect_files(str(study)) == {"slice": b"x"}
+    (study / "broken").symlink_to(elsewhere / "gone")
+    with pytest.raises(FileMissingError):
+        collect_files(str(study))

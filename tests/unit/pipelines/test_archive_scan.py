@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import fsspec
@@ -166,6 +167,17 @@ def test_a_scan_works_in_a_bucket_too_with_empty_objects_in_it() -> None:
     system.pipe(f"{root}/P1/followup/IM1", dicom_header(generate_uid()))
     assert list(scan(root)) == ["P1/*", "P1/followup"]
     assert set(collect_files(f"{root}/P1/*")) == {"IM1", "empty"}
+
+
+def test_a_link_that_leads_up_is_not_followed_and_another_is(tmp_path: Path) -> None:
+    _put(tmp_path, "archive/P1/dwi.nii.gz")
+    _put(tmp_path, "disk/P2/dwi.nii.gz")
+    (tmp_path / "archive" / "P1" / "up").symlink_to(tmp_path / "archive")
+    (tmp_path / "archive" / "P1" / "self").symlink_to(tmp_path / "archive" / "P1")
+    (tmp_path / "archive" / "more").symlink_to(tmp_path / "disk")
+    os.mkfifo(tmp_path / "archive" / "pipe")
+    assert list(scan(str(tmp_path / "archive"))) == ["P1", "more/P2"]
+    assert set(_collected(tmp_path / "archive")) == {"P1", "more/P2"}
 
 
 def test_links_of_an_earlier_scan_stay_and_are_no_studies_of_this_one(tmp_path: Path) -> None:
