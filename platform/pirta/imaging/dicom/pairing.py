@@ -47,10 +47,10 @@ def shell_rank(shell: tuple[Stack, ...]) -> tuple[str, ...]:
     return (max(stack.time for stack in shell), _correction(shell[0]))
 
 
-def pair_rank(pair: Pair) -> tuple[str, ...]:
-    """Return by what the better of two pairs is told."""
+def pair_rank(pair: Pair) -> tuple[str | float, ...]:
+    """Return by what the better of two pairs is told: the later DWI, then its nearest ADC map."""
     time, correction = shell_rank(pair[0])
-    return (time, pair[1].time, correction, _correction(pair[1]))
+    return (time, -_apart(pair), pair[1].time, correction, _correction(pair[1]))
 
 
 def time_warnings(dwi: tuple[Stack, ...], adc: Stack) -> tuple[str, ...]:

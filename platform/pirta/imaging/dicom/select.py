@@ -157,7 +157,10 @@ def _best_shells(shells: Sequence[tuple[Stack, ...]]) -> list[tuple[Stack, ...]]
 
 
 def _latest(
-    found: Sequence[Item], rank: Callable[[Item], tuple[str, ...]], name: str, notes: dict[str, str]
+    found: Sequence[Item],
+    rank: Callable[[Item], tuple[str | float, ...]],
+    name: str,
+    notes: dict[str, str],
 ) -> Item:
     if len(found) == 1:
         return found[0]

@@ -101,6 +101,13 @@ def test_a_later_acquisition_whose_adc_lacks_a_slice_gives_way_to_the_earlier_on
     assert pair.provenance["adc_left_out"] == "1 incomplete of 2 series"
 
 
+def test_of_two_adc_maps_the_one_nearest_to_the_dwi_is_taken(dicom: SimpleNamespace) -> None:
+    near, far = dicom.adc_map(2, time="100020"), dicom.adc_map(4, time="103000")
+    pair = read_dicom_pair(dicom.classic(dicom.trace(time="100000"), far, near))
+    assert np.array_equal(pair.adc.data_XYZ, near.volume.data_XYZ)
+    assert pair.warnings == ()
+
+
 def test_an_adc_minutes_away_from_its_dwi_is_warned_of(dicom: SimpleNamespace) -> None:
     trace = dicom.trace(time="100000")
     (warning,) = read_dicom_pair(dicom.classic(trace, dicom.adc_map(time="102200"))).warnings
