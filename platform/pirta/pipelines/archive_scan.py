@@ -41,7 +41,8 @@ _SKIPPED_FOLDERS = frozenset({"derivatives"})
 _DIRECTORY_FILE = "DICOMDIR"
 _FIRST_BYTES = 512  # enough to tell DICOM; most files of a folder without images are no more
 _BATCH_ROWS = 1024
-_SCHEMA = pa.schema({name: pa.string() for name in ("case_id", "patient_id", "site", "study_uri")})
+_COLUMNS = ("case_id", "patient_id", "site", "study_uri", "root")
+_SCHEMA = pa.schema({name: pa.string() for name in _COLUMNS})
 
 _Links: TypeAlias = dict[str, str]
 _Sizes: TypeAlias = dict[str, int]
@@ -70,7 +71,8 @@ def scan_to_table(root: str, table: str, *, key: str, site: str = "unknown") -> 
     so that every pseudonym of a store leads back.
 
     Raises:
-        ManifestError: there is none, or the table that is there is damaged.
+        ManifestError: there is none; or the table that is there is damaged, or leads from the
+            same pseudonyms to another folder.
         StoreError: the table cannot be written.
     """
     found = _scan(root)
@@ -82,13 +84,40 @@ def scan_to_table(root: str, table: str, *, key: str, site: str = "unknown") -> 
         )
     seen: set[str] = set()
     with whole_file(table) as file, pq.ParquetWriter(file, _SCHEMA) as writer:
-        rows = (_row(study, key, site) for study in chain([first], found))
+        top = _address(root)
+        rows = ({**_row(study, key, site), "root": top} for study in chain([first], found))
         for batch in _batches(rows):
             seen.update(row["case_id"] for row in batch)
             writer.write_table(pa.Table.from_pylist(batch, schema=_SCHEMA))
-        for batch in _batches(row for row in _rows_of(table) if row["case_id"] not in seen):
+        for batch in _batches(_others(_rows_of(table), seen, top)):
             writer.write_table(pa.Table.from_pylist(batch, schema=_SCHEMA))
     return len(seen)
+
+
+def _address(root: str) -> str:
+    filesystem, inside = open_filesystem(root)
+    return str(filesystem.unstrip_protocol(inside)).rstrip("/")
+
+
+def _others(rows: Iterable[_Links], seen: set[str], root: str) -> Iterator[_Links]:
+    """Yield the rows whose studies were not found now.
+
+    Raises:
+        ManifestError: one that was found has its pseudonym from another folder already.
+    """
+    num_taken = 0
+    for row in rows:
+        if row["case_id"] not in seen:
+            yield row
+        elif row["root"] != root:
+            num_taken += 1
+    if num_taken:
+        raise ManifestError(
+            f"{num_taken} studies of the folder lie where studies of another folder lay that was "
+            "scanned into this output: pseudonyms are made of paths below the scanned folder.",
+            remedy="Scan the folder above both, or take another output. Where the folder was only "
+            "moved, remove the links table first: the scan writes it anew.",
+        )
 
 
 def _batches(rows: Iterable[_Links]) -> Iterator[list[_Links]]:
@@ -104,11 +133,11 @@ def _rows_of(table: str) -> Iterator[_Links]:
     filesystem, inside = open_filesystem(table)
     try:
         with filesystem.open(inside, "rb") as file:
-            for batch in pq.ParquetFile(file).iter_batches(_BATCH_ROWS, columns=_SCHEMA.names):
-                yield from batch.to_pylist()
-    except pa.ArrowInvalid:
+            for batch in pq.ParquetFile(file).iter_batches(_BATCH_ROWS):
+                yield from batch.select(_COLUMNS).to_pylist()
+    except (pa.ArrowInvalid, KeyError):
         raise ManifestError(
-            "The links table of an earlier scan is damaged, or is none.",
+            "The links table of an earlier scan is damaged, or from another version.",
             remedy="Put it back from a copy, or move it away; a new scan writes another.",
         ) from None
 

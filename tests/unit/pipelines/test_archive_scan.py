@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import fsspec
+import pyarrow.parquet as pq
 import pytest
 from pydicom.uid import generate_uid
 
@@ -183,15 +184,37 @@ def test_a_link_that_leads_up_is_not_followed_and_another_is(tmp_path: Path) -> 
 def test_links_of_an_earlier_scan_stay_and_are_no_studies_of_this_one(tmp_path: Path) -> None:
     table = str(tmp_path / "links.parquet")
     for week in ("one", "two"):
-        for name in (week, "both"):
-            _put(tmp_path / week, f"{name}/dwi.nii.gz")
-        assert scan_to_table(str(tmp_path / week), table, key="k") == 2
-    assert [case.study_uri for case in read_manifest(table)] == ["both", "two", "one"]
+        _put(tmp_path / week, f"{week}/dwi.nii.gz")
+        for _ in range(2):
+            assert scan_to_table(str(tmp_path / week), table, key="k") == 1
+    assert [case.study_uri for case in read_manifest(table)] == ["two", "one"]
+    roots = [row["root"] for row in pq.read_table(table).to_pylist()]
+    assert [root.removeprefix("file://") for root in roots] == [
+        f"{tmp_path}/two",
+        f"{tmp_path}/one",
+    ]
     source = StudySource(table, f"{tmp_path}/two/", key="k").scan()
-    assert [case.study_uri for case, _ in source] == ["both", "two"]
+    assert [case.study_uri for case, _ in source] == ["two"]
     (tmp_path / "links.parquet").write_bytes(b"damaged")
     with pytest.raises(ManifestError, match="links table of an earlier scan is damaged"):
         scan_to_table(str(tmp_path / "two"), table, key="k")
+
+
+def test_the_same_path_below_another_folder_is_not_taken_for_the_same_study(
+    tmp_path: Path,
+) -> None:
+    table = tmp_path / "links.parquet"
+    for week in ("one", "two"):
+        _put(tmp_path / week, "P1/dwi.nii.gz")
+    scan_to_table(f"{tmp_path}/one/", str(table), key="k")
+    scan_to_table(str(tmp_path / "one"), str(table), key="k")
+    before = table.read_bytes()
+    with pytest.raises(ManifestError, match="1 studies of the folder lie where") as caught:
+        scan_to_table(str(tmp_path / "two"), str(table), key="k")
+    assert "P1" not in str(caught.value)
+    assert table.read_bytes() == before
+    table.unlink()
+    assert scan_to_table(str(tmp_path / "two"), str(table), key="k") == 1
 
 
 @pytest.mark.parametrize("size", [0, 100, 131, 132, 140, 200, 300])
