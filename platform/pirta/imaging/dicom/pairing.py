@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pirta.errors import ChannelMismatchError
-from pirta.imaging.dicom.acquired import minutes_apart
+from pirta.imaging.dicom.acquired import is_one_acquisition, minutes_apart
 from pirta.imaging.dicom.pools import same_grid
 from pirta.imaging.dicom.stack import Stack
 
@@ -44,7 +44,7 @@ def find_pairs(firsts: Sequence[tuple[Stack, ...]], maps: Sequence[Stack]) -> li
 
 def shell_rank(shell: tuple[Stack, ...]) -> tuple[str, ...]:
     """Return by what the better of two DWI is told: the later, then the corrected one."""
-    return (max(stack.time for stack in shell), _correction(shell[0]))
+    return (_end(shell), _correction(shell[0]))
 
 
 def pair_rank(pair: Pair) -> tuple[str | float, ...]:
@@ -62,6 +62,23 @@ def time_warnings(dwi: tuple[Stack, ...], adc: Stack) -> tuple[str, ...]:
         f"The DWI and the ADC map lie {apart:.0f} minutes apart by their headers; they may be of "
         "different acquisitions.",
     )
+
+
+def later_warnings(
+    chosen: tuple[Stack, ...], firsts: Sequence[tuple[Stack, ...]]
+) -> tuple[str, ...]:
+    """Return what the report has to say of a DWI that was acquired later and is not used."""
+    time, latest = _end(chosen), max(map(_end, firsts))
+    if latest <= time or is_one_acquisition(time, latest):
+        return ()
+    return (
+        f"A DWI acquired {minutes_apart(time, latest) or 0.0:.0f} minutes later is not used: no "
+        "ADC map of its own was found.",
+    )
+
+
+def _end(shell: tuple[Stack, ...]) -> str:
+    return max(stack.time for stack in shell)
 
 
 def _apart(pair: Pair) -> float:

@@ -1,8 +1,9 @@
 """From bytes to a pydicom dataset, with only the elements this room uses, and one kind of error.
 
-Elements that nobody here reads (names, dates of birth, private blobs) are never taken in. What
-pydicom finds wrong with a file, in whatever of its many exceptions, becomes a
-`FileUnreadableError` that names no file. No pixel is decoded here; see `pixels`.
+Elements that nobody here reads (names, dates of birth, private blobs) are never taken in; the
+patient's identifier is, for `origin` to tell two patients apart by its digest. What pydicom finds
+wrong with a file, in whatever of its many exceptions, becomes a `FileUnreadableError` that names
+no file. No pixel is decoded here; see `pixels`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from pirta.errors import PirtaError, SeriesError
-from pirta.imaging.dicom.pairing import find_pairs, pair_rank, shell_rank, time_warnings
+from pirta.imaging.dicom.pairing import (
+    find_pairs,
+    later_warnings,
+    pair_rank,
+    shell_rank,
+    time_warnings,
+)
 from pirta.imaging.dicom.pools import b0_beside, find_groups
 from pirta.imaging.dicom.series import Run
 from pirta.imaging.dicom.shell import (
@@ -78,13 +84,15 @@ def select(runs: Sequence[Run]) -> Selection:
     if not maps:
         dwi = _latest(_best_shells(traces), shell_rank, "trace series", notes)
         return _fitted_beside_trace(dwi, runs, notes)
-    pairs = find_pairs(_best_shells(traces), maps)
+    shells = _best_shells(traces)
+    pairs = find_pairs(shells, maps)
     dwi, adc = _latest(pairs, pair_rank, "trace and ADC pairs", notes)
     b_text = "" if dwi[0].b_value_s_mm2 is None else f" at b {dwi[0].b_value_s_mm2:.0f}"
     repeats = f", geometric mean of {len(dwi)}" if len(dwi) > 1 else ""
     notes |= {"dwi": f"scanner trace{b_text}{repeats}", "adc": "scanner ADC map"}
     b0 = b0_beside(dwi[0], runs)
-    return Selection(dwi, adc, b0, (), notes, time_warnings(dwi, adc))
+    warnings = (*time_warnings(dwi, adc), *later_warnings(dwi, shells))
+    return Selection(dwi, adc, b0, (), notes, warnings)
 
 
 def _complete(runs: Sequence[Run], kind: str, notes: dict[str, str]) -> list[Run]:
@@ -113,7 +121,11 @@ def _from_raw(runs: Sequence[Run], maps: Sequence[Stack], notes: dict[str, str])
     if maps:
         raw, adc = _latest(find_pairs(able, maps), pair_rank, "raw series and ADC pairs", notes)
         shell = directional(shell_of(raw), notes)
-        warnings = (*time_warnings(shell, adc), *untold_warnings(shell))
+        warnings = (
+            *time_warnings(shell, adc),
+            *later_warnings(raw, able),
+            *untold_warnings(shell),
+        )
         notes |= {"dwi": _mean_words(shell), "adc": "scanner ADC map"}
         return Selection(shell, adc, tuple(one for one in raw if near_b0(one)), (), notes, warnings)
     fit = _latest(

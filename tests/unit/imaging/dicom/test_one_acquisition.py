@@ -81,10 +81,14 @@ def test_dwi_and_adc_of_two_positions_are_refused(dicom: SimpleNamespace) -> Non
 def test_a_later_dwi_without_an_adc_is_not_paired_with_an_earlier_one(
     dicom: SimpleNamespace,
 ) -> None:
-    early, late = dicom.trace(1, time="100000"), dicom.trace(3, time="100300")
-    pair = read_dicom_pair(dicom.classic(early, dicom.adc_map(2, time="100000"), late))
+    early, adc = dicom.trace(1, time="100000"), dicom.adc_map(2, time="100000")
+    pair = read_dicom_pair(dicom.classic(early, adc, dicom.trace(3, time="100300")))
     assert np.array_equal(pair.dwi.data_XYZ, early.volume.data_XYZ)
     assert pair.warnings == ()
+    pair = read_dicom_pair(dicom.classic(early, adc, dicom.trace(3, time="110000")))
+    assert np.array_equal(pair.dwi.data_XYZ, early.volume.data_XYZ)
+    (warning,) = pair.warnings
+    assert warning.startswith("A DWI acquired 60 minutes later is not used")
 
 
 def test_a_later_acquisition_whose_adc_lacks_a_slice_gives_way_to_the_earlier_one(
