@@ -50,7 +50,12 @@ _Sizes: TypeAlias = dict[str, int]
 
 @dataclass(frozen=True)
 class _Study:
-    """A study that was found: `folder` is a path below the root, `uid` its StudyInstanceUID."""
+    """A study that was found.
+
+    Attributes:
+        folder: path below the root.
+        uid: its StudyInstanceUID; empty: no DICOM file tells one; None: there is no DICOM file.
+    """
 
     folder: str
     uid: str | None = None
@@ -174,8 +179,8 @@ def _row(study: _Study, key: str, site: str) -> _Links:
 def _scan_folder(filesystem: Any, top: str, folder: str) -> Iterator[_Study]:
     """Yield the studies of a folder: archives in it, itself, and those below it.
 
-    DICOM studies are held back while they may be one and the same; a second StudyInstanceUID
-    ends that, so that few are held in a large archive.
+    DICOM studies are held back while they may be one and the same; a second StudyInstanceUID, or
+    one that is not told, ends that, so that few are held in a large archive.
     """
     here = posixpath.join(top, folder) if folder else top
     files, below = _listing(filesystem, here)
@@ -194,7 +199,7 @@ def _scan_folder(filesystem: Any, top: str, folder: str) -> Iterator[_Study]:
             yield study
             continue
         held.append(study)
-        if held[0].uid != study.uid:
+        if not study.uid or held[0].uid != study.uid:
             yield from held
             yield from found
             return
@@ -211,12 +216,14 @@ def _holds_images(filesystem: Any, here: str, files: _Sizes) -> bool:
 
 
 def _study_uid(filesystem: Any, here: str, files: _Sizes) -> str | None:
-    """Return the first StudyInstanceUID that a DICOM file of a folder tells."""
+    """Return the first StudyInstanceUID that a DICOM file of a folder tells; see `_Study`."""
+    uid: str | None = None
     for path in _dicom_files(filesystem, here, files):
-        uid = read_ids(filesystem.cat_file(path, start=0, end=HEADER_BYTES))["StudyInstanceUID"]
-        if uid is not None:
-            return uid
-    return None
+        head = filesystem.cat_file(path, start=0, end=HEADER_BYTES)
+        uid = read_ids(head)["StudyInstanceUID"] or ""
+        if uid:
+            break
+    return uid
 
 
 def _dicom_files(filesystem: Any, here: str, files: _Sizes) -> Iterator[str]:

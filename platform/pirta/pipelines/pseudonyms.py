@@ -12,15 +12,16 @@ import hashlib
 import hmac
 import io
 import secrets
+import zlib
 from collections.abc import Iterable
 
 from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 
 from pirta.archive_settings import ArchiveSettings
-from pirta.errors import SeriesError, SettingsError
+from pirta.errors import FileUnreadableError, SeriesError, SettingsError
 from pirta.imaging.dicom.detect import has_preamble, is_dicom
-from pirta.imaging.dicom.parse import PARSE_ERRORS
+from pirta.imaging.dicom.parse import reading
 
 HEADER_BYTES = 65_536
 _LAST = Tag("StudyInstanceUID")
@@ -85,15 +86,14 @@ def read_ids(head: bytes) -> dict[str, str | None]:
     No element behind these two is looked at.
     """
     names = ("PatientID", "StudyInstanceUID")
-    stream = io.BytesIO(head)
     try:
-        header = read_partial(
-            stream,
-            stop_when=lambda tag, _vr, _length: int(tag) > int(_LAST),
-            force=not has_preamble(head),
-            specific_tags=[Tag(name) for name in names],
-        )
-        found = {name: str(header.get(name) or "").strip() or None for name in names}
-    except PARSE_ERRORS:
+        with reading("A file"):
+            header = read_partial(
+                io.BytesIO(head),
+                stop_when=lambda tag, _vr, _length: int(tag) > int(_LAST),
+                force=not has_preamble(head),
+                specific_tags=[Tag(name) for name in names],
+            )
+            return {name: str(header.get(name) or "").strip() or None for name in names}
+    except (FileUnreadableError, zlib.error):  # a deflated file that is cut off
         return dict.fromkeys(names)
-    return found

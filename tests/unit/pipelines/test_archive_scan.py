@@ -140,6 +140,15 @@ def test_a_folder_without_images_does_not_split_a_study(tmp_path: Path, stray: s
     assert list(scan(str(tmp_path))) == ["P1", "P2"]
 
 
+def test_folders_that_do_not_tell_their_study_are_never_put_together(tmp_path: Path) -> None:
+    study = generate_uid()
+    for series in ("adc", "trace"):
+        _put(tmp_path, f"P1/{series}/IM1", dicom_header(study))
+        _put(tmp_path, f"P2/{series}/IM1", dicom_header(""))
+    _put(tmp_path, "P1/odd/IM1", dicom_header(""))
+    assert list(scan(str(tmp_path))) == ["P1/adc", "P1/odd", "P1/trace", "P2/adc", "P2/trace"]
+
+
 def test_images_are_found_behind_however_many_other_files(tmp_path: Path) -> None:
     for number in range(30):
         _put(tmp_path, f"P1/A{number:02d}.log", b"hello")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.uid import generate_uid
 from typer.testing import CliRunner
 
@@ -49,6 +52,21 @@ def test_ids_are_read_from_a_header_and_nothing_behind_them_is_looked_at() -> No
     assert read_ids(whole + b"\x28\x00\x10\x00US\x02") == read_ids(whole)
     without_preamble = whole[whole.index(b"\x08\x00\x16\x00") :]
     assert read_ids(without_preamble) == read_ids(whole)
+
+
+@given(st.integers(0, 400), st.integers(0, 399), st.integers(0, 255))
+def test_a_damaged_header_tells_what_it_can_and_raises_nothing(
+    size: int, place: int, value: int
+) -> None:
+    data = bytearray(dicom_header("1.2.3", "4711"))
+    data[min(place, len(data) - 1)] = value
+    assert set(read_ids(bytes(data[:size]))) == {"PatientID", "StudyInstanceUID"}
+
+
+def test_a_deflated_file_that_is_cut_off_tells_nothing() -> None:
+    header = b"\0" * 128 + b"DICM\x02\x00\x10\x00UI\x16\x001.2.840.10008.1.2.1.99"
+    packed = zlib.compress(b"x" * 1000, wbits=-15)
+    assert read_ids(header + packed[:5])["PatientID"] is None
 
 
 def test_a_folder_is_scanned_with_a_key_or_as_a_demo_and_a_table_needs_none(
