@@ -3,8 +3,9 @@
     studies.parquet             one row a prepared case: ids, facts, gates, provenance
     dead_letter.parquet         one row a refused case: ids, code, reason, gates
     run.json                    settings, fingerprint, version and commit of the last run
-    links.parquet               of a scanned folder: from pseudonyms back to paths, which may hold
-                                names; keep it with the archive, not with the store
+    links.parquet               of scanned folders: from pseudonyms back to paths, which may hold
+                                names; `--links` keeps it with the archive and not here
+    session.json                who fills the store now; see `pirta.cohort.session_lease`
     shards/NAME/arrays/<case_id>.npy        float16, CXYZ (2, 96, 112, 48): DWI in brain medians,
                                             ADC in 10⁻³ mm²/s, RAS+, 2x2x4 mm, background 0
     shards/NAME/masks/<case_id>.npy         uint8, XYZ, 1 = lesion
