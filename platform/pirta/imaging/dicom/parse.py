@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import cache
 
 import pydicom
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import BaseTag, Tag
@@ -147,10 +148,11 @@ def parse(data: bytes, *, role: str) -> Dataset:
 def reading(role: str) -> Iterator[None]:
     """Turn what pydicom raises inside into one typed error, and keep its warnings to itself.
 
-    Its warnings quote values, which may be a patient's.
+    Its warnings quote values, which may be a patient's, and it writes them to its log as well:
+    the check of values that they come from is off, and what cannot be used is found here.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), disable_value_validation():
             warnings.simplefilter("ignore")
             yield
     except PARSE_ERRORS as error:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pydicom.config import disable_value_validation
 from pydicom.encaps import encapsulate
 
 from pirta.errors import FileUnreadableError, GeometryError, IntensityError, SeriesError
@@ -232,3 +233,16 @@ def test_messages_hold_no_identifier(dicom: SimpleNamespace) -> None:
         read_dicom_pair(files)
     assert UID not in str(caught.value)
     assert not np.any([word.isdigit() and len(word) > 4 for word in str(caught.value).split()])
+
+
+def test_values_that_are_against_the_standard_reach_no_log(
+    dicom: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    datasets = dicom.classic_datasets(dicom.trace()) + dicom.classic_datasets(dicom.adc_map())
+    with disable_value_validation():
+        for one in datasets:
+            one.PatientID, one.StudyInstanceUID = "Doe\x01Jane", "1.02.Doe"
+        files = {str(number): dicom.to_bytes(one) for number, one in enumerate(datasets)}
+    caplog.clear()
+    read_dicom_pair(files)
+    assert caplog.messages == []
