@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,25 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no shared/data beside the checkout: the real cases are not here")
     return folder.resolve()
+
+
+@pytest.fixture(scope="module")
+def object_store() -> Iterator[str]:
+    """An S3 server on loopback with the bucket "store", told to this process and its children."""
+    import fsspec
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        fsspec.filesystem("s3").mkdir("store")
+        yield "s3://store"
+    server.stop()
 
 
 @pytest.fixture(scope="session")

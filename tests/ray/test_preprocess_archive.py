@@ -26,26 +26,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data"),
 ]
 
-BUCKET = "hospital"
-
-
-@pytest.fixture(scope="module")
-def object_store() -> Iterator[str]:
-    """An S3 server on loopback, told to this process and to all that it starts."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        fsspec.filesystem("s3").mkdir(BUCKET)
-        yield f"s3://{BUCKET}"
-    server.stop()
-
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster(object_store: str) -> Iterator[None]:
@@ -63,14 +43,14 @@ def _run(manifest: str, out: str, settings: Settings) -> PreprocessSummary:
 def test_an_archive_in_an_object_store_is_prepared_into_an_object_store(
     object_store: str, toy_archive: Path, quick_settings: Settings, tmp_path: Path
 ) -> None:
-    fsspec.filesystem("s3").put(f"{toy_archive.parent}/", f"{BUCKET}/archive/", recursive=True)
+    fsspec.filesystem("s3").put(f"{toy_archive.parent}/", "store/archive/", recursive=True)
     manifest, out = f"{object_store}/archive/cohort.parquet", f"{object_store}/prepared"
     summary = _run(manifest, out, quick_settings)
     assert (summary.num_done, summary.num_refused) == (10, 1)
     assert [one.code for one in read_refused(out)] == ["file_unreadable"]
     _run(str(toy_archive), str(tmp_path / "local"), quick_settings)
     assert_same_stores(out, str(tmp_path / "local"))
-    names = fsspec.filesystem("s3", use_listings_cache=False).find(f"{BUCKET}/prepared")
+    names = fsspec.filesystem("s3", use_listings_cache=False).find("store/prepared")
     assert not [name for name in names if name.endswith(".part") or "/rows/" in name]
 
 

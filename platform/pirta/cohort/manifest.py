@@ -21,11 +21,12 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from pirta.cohort.prepared_store import check_case_id
-from pirta.cohort.store_files import failures, open_filesystem
+from pirta.cohort.store_files import open_filesystem
 from pirta.contracts.case import WAYS_IN, CaseRecord
 from pirta.contracts.finding import Finding
 from pirta.contracts.study import Registry, parse_registry
 from pirta.errors import ManifestError, RegistryError
+from pirta.storage_errors import storage_errors
 
 COLUMNS = (
     "case_id", "patient_id", "site", "scanner", "split", "study_uri", "dwi_uri", "adc_uri",
@@ -63,7 +64,7 @@ def read_manifest(path: str) -> Iterator[CaseRecord]:
             f"The manifest {path} does not exist.",
             remedy="Name a Parquet or CSV file, or a folder; `pirta cohort make` writes one.",
         ) from None
-    except failures() as error:
+    except storage_errors() as error:
         raise ManifestError(
             f"The manifest {path} cannot be read ({type(error).__name__}).",
             remedy="Check its address, credentials and permissions.",

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import posixpath
-import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from typing import Any, BinaryIO, cast
 import fsspec
 
 from pirta.errors import StoreError
+from pirta.storage_errors import storage_errors
 
 _OBJECT_STORES = frozenset(
     {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "memory"}
@@ -57,7 +57,7 @@ def write_whole(path: str, data: bytes) -> None:
     try:
         _make_folder(filesystem, posixpath.dirname(inside))
         filesystem.pipe_file(inside, data)
-    except failures() as error:
+    except storage_errors() as error:
         raise unwritable(error) from None
 
 
@@ -74,7 +74,7 @@ def whole_file(path: str) -> Iterator[BinaryIO]:
         _make_folder(filesystem, posixpath.dirname(inside))
         with write(filesystem, inside) as file:
             yield file
-    except failures() as error:
+    except storage_errors() as error:
         raise unwritable(error) from None
 
 
@@ -108,7 +108,7 @@ def read_whole(path: str) -> bytes | None:
             data: bytes = file.read()
     except FileNotFoundError:
         return None
-    except failures() as error:
+    except storage_errors() as error:
         raise _unreadable(error) from None
     return data
 
@@ -118,7 +118,7 @@ def exists(path: str) -> bool:
     filesystem, inside = open_filesystem(path)
     try:
         return bool(filesystem.exists(inside))
-    except failures() as error:
+    except storage_errors() as error:
         raise _unreadable(error) from None
 
 
@@ -129,7 +129,7 @@ def names_in(folder: str) -> list[str]:
         found = filesystem.ls(inside, detail=False)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    except failures() as error:
+    except storage_errors() as error:
         raise _unreadable(error) from None
     return sorted({posixpath.basename(str(name).rstrip("/")) for name in found} - {""})
 
@@ -144,7 +144,7 @@ def read_all(folder: str, *, suffix: str) -> list[bytes]:
     paths = [join(inside, name) for name in names_in(folder) if name.endswith(suffix)]
     try:
         found = filesystem.cat(paths, on_error="raise") if paths else {}
-    except failures() as error:
+    except storage_errors() as error:
         raise _unreadable(error) from None
     return [data for _, data in sorted(found.items())]
 
@@ -156,7 +156,7 @@ def remove(path: str) -> None:
         filesystem.rm(inside, recursive=True)
     except FileNotFoundError:
         return
-    except failures() as error:
+    except storage_errors() as error:
         raise unwritable(error) from None
 
 
@@ -174,12 +174,6 @@ def unwritable(error: BaseException) -> StoreError:
     number = error.errno if isinstance(error, OSError) else None
     reason = _KNOWN.get(number or 0, type(error).__name__)
     return StoreError(f"The output cannot be written: {reason}.", remedy=_REMEDY)
-
-
-def failures() -> tuple[type[Exception], ...]:
-    """Return what a storage can raise: OSError, and botocore's own kinds where S3 is in use."""
-    botocore = sys.modules.get("botocore.exceptions")
-    return (OSError,) if botocore is None else (OSError, botocore.BotoCoreError)
 
 
 def _unreadable(error: Exception) -> StoreError:

@@ -8,6 +8,7 @@ of 1000 apart, so that no brain can be read in two ways.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,20 @@ from pirta.errors import IntensityError
 
 UNITS = {"mm²/s": 1e3, "10⁻³ mm²/s": 1.0, "10⁻⁶ mm²/s": 1e-3}
 """Unit to the factor that brings it to 10⁻³ mm²/s."""
+
+_FILLING = re.compile(r"[\s.*^{}_×x·]+")
+_PLAIN = str.maketrans({"²": "2", "³": "3", "⁶": "6", "⁻": "-", "µ": "u", "μ": "u"})
+_SPELLINGS = {
+    "mm2/s": "mm²/s",
+    "10-3mm2/s": "10⁻³ mm²/s",
+    "1e-3mm2/s": "10⁻³ mm²/s",
+    "e-3mm2/s": "10⁻³ mm²/s",
+    "um2/ms": "10⁻³ mm²/s",
+    "10-6mm2/s": "10⁻⁶ mm²/s",
+    "1e-6mm2/s": "10⁻⁶ mm²/s",
+    "e-6mm2/s": "10⁻⁶ mm²/s",
+    "um2/s": "10⁻⁶ mm²/s",
+}
 
 PLAUSIBLE_MEDIAN = (0.4, 2.0)
 """Of a brain with its CSF, in 10⁻³ mm²/s: neonates and wide ventricles reach above 1.2."""
@@ -40,6 +55,11 @@ class AdcReading:
     factor: float
     median: float
     source: Literal["metadata", "median"] = "median"
+
+
+def unit_named(text: str) -> str | None:
+    """Return the key of `UNITS` that a header's or sidecar's text names, None where it is none."""
+    return _SPELLINGS.get(_FILLING.sub("", text.lower().translate(_PLAIN)))
 
 
 def find_adc_unit(

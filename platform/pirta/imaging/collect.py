@@ -16,7 +16,7 @@ import fsspec
 
 from pirta.errors import FileMissingError, FileUnreadableError
 from pirta.imaging.archive import check_num_bytes, check_num_files, is_archive, is_hidden, unpack
-from pirta.imaging.storage_errors import storage_errors
+from pirta.storage_errors import storage_errors
 
 _CHECK_PATH = "Check the path that was given."
 

@@ -23,10 +23,10 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from pirta.errors import FileMissingError, FileUnreadableError, GeometryError
-from pirta.imaging.storage_errors import storage_errors
 from pirta.imaging.unpacker import Unpacker
 from pirta.imaging.volume import Volume
 from pirta.imaging.volume_checks import check_affine, check_numbers, check_shape, to_ras
+from pirta.storage_errors import storage_errors
 
 MAX_SERIES_VOXELS = 2**27  # of all volumes together: 512 MB once they are floats
 MAX_OFFSET_BYTES = 2**24  # header extensions

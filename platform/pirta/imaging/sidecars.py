@@ -17,20 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pirta.errors import SeriesError
+from pirta.imaging.adc_units import unit_named
 
 MAX_BYTES = 2**22
 MAX_B_VALUES = 10_000
+MAX_UNIT = 40  # characters
 
-_ADC_UNITS = {
-    "mm2/s": "mm²/s",
-    "10-3mm2/s": "10⁻³ mm²/s",
-    "1e-3mm2/s": "10⁻³ mm²/s",
-    "um2/ms": "10⁻³ mm²/s",
-    "10-6mm2/s": "10⁻⁶ mm²/s",
-    "1e-6mm2/s": "10⁻⁶ mm²/s",
-    "um2/s": "10⁻⁶ mm²/s",
-}
-_PLAIN = str.maketrans({"²": "2", "⁻": "-", "³": "3", "⁶": "6", "µ": "u", "μ": "u"})
 _TRACE_TYPES = {"TRACEW", "TRACE", "ISOTROPIC"}
 _OTHER_TYPES = {"FA", "EADC", "EXP", "TENSOR", "COLFA"}
 
@@ -90,12 +82,12 @@ def read_image_facts(data: bytes) -> ImageFacts:
         raise SeriesError(
             "A JSON sidecar cannot be read.", remedy="Send the converter's own file, or none."
         )
-    unit = _plain_unit(fields.get("Units"))
+    unit = fields.get("Units")
     return ImageFacts(
         kind=_kind(fields.get("ImageType")),
         b_value_s_mm2=_number(fields, "DiffusionBValue", 20_000),
         slice_thickness_mm=_number(fields, "SliceThickness", 100),
-        adc_unit=_ADC_UNITS.get(unit) if unit else None,
+        adc_unit=unit_named(unit) if isinstance(unit, str) and len(unit) <= MAX_UNIT else None,
     )
 
 
@@ -143,9 +135,3 @@ def _number(fields: Mapping[str, object], name: str, most: float) -> float | Non
             remedy="Correct the field, or leave it out.",
         )
     return float(value)
-
-
-def _plain_unit(value: object) -> str | None:
-    if not isinstance(value, str) or len(value) > 40:
-        return None
-    return re.sub(r"[\s^*·×x]", "", value.translate(_PLAIN).lower())

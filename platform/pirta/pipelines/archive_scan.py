@@ -27,10 +27,11 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pirta.cohort.store_files import exists, failures, open_filesystem, whole_file
+from pirta.cohort.store_files import exists, open_filesystem, whole_file
 from pirta.errors import ManifestError
 from pirta.imaging.dicom.detect import is_dicom
 from pirta.pipelines.pseudonyms import HEADER_BYTES, name_patient, pseudonym, read_ids
+from pirta.storage_errors import storage_errors
 
 _IMAGE_SUFFIXES = (".nii", ".nii.gz", ".mha")
 _ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -160,7 +161,7 @@ def _scan(root: str) -> Iterator[_Study]:
     filesystem, top = open_filesystem(root)
     try:
         yield from _scan_folder(filesystem, top.rstrip("/"), "")
-    except failures() as error:
+    except storage_errors() as error:
         raise ManifestError(
             f"A part of the folder to scan cannot be read ({type(error).__name__}).",
             remedy="Check permissions and, for a bucket, the address and credentials.",

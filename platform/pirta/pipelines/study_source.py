@@ -13,10 +13,11 @@ from itertools import islice
 
 from pirta.archive_settings import ArchiveSettings
 from pirta.cohort.manifest import read_manifest
-from pirta.cohort.store_files import failures, join, open_filesystem
+from pirta.cohort.store_files import join, open_filesystem
 from pirta.contracts.case import CaseRecord
 from pirta.pipelines.archive_scan import scan_to_table
 from pirta.pipelines.pseudonyms import pseudonym_key
+from pirta.storage_errors import storage_errors
 
 LINKS = "links.parquet"
 
@@ -74,7 +75,7 @@ def open_source(
     filesystem, inside = open_filesystem(path)
     try:
         is_folder = filesystem.isdir(inside)
-    except failures():
+    except storage_errors():
         is_folder = False  # the manifest's reader tells what is wrong
     if not is_folder:
         return StudySource(path, path)

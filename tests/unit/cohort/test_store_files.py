@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import fsspec
 import pytest
 
 from pirta.cohort.store_files import exists, names_in, read_whole, whole_file, write_whole
 from pirta.errors import StoreError
-
-BUCKET = "store-files"
-
-
-@pytest.fixture(scope="module")
-def object_store() -> Iterator[str]:
-    """An S3 server on loopback with one bucket, told to this process."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        fsspec.filesystem("s3").mkdir(BUCKET)
-        yield f"s3://{BUCKET}"
-    server.stop()
 
 
 @pytest.fixture(params=["disk", "memory", "s3"])

@@ -14,35 +14,19 @@ A Real World Value Mapping is the standard's own word on an ADC's unit and wins 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from pirta.imaging.adc_units import unit_named
 from pirta.imaging.dicom.private import PHILIPS_MR, numbers_of, private_value, text_of
 
-MM2_S, MILLI_MM2_S, MICRO_MM2_S = "mm²/s", "10⁻³ mm²/s", "10⁻⁶ mm²/s"
+SIEMENS_UNIT = "10⁻⁶ mm²/s"
 
 MOST = 1e20
 """Of slope and intercept: beyond it the values would leave float32."""
-
-_CLEAN = re.compile(r"[\s.*^{}_×x]+")
-_UNITS = {
-    "mm2/s": MM2_S,
-    "mm²/s": MM2_S,
-    "10-3mm2/s": MILLI_MM2_S,
-    "1e-3mm2/s": MILLI_MM2_S,
-    "e-3mm2/s": MILLI_MM2_S,
-    "um2/ms": MILLI_MM2_S,
-    "µm2/ms": MILLI_MM2_S,
-    "10-6mm2/s": MICRO_MM2_S,
-    "1e-6mm2/s": MICRO_MM2_S,
-    "e-6mm2/s": MICRO_MM2_S,
-    "um2/s": MICRO_MM2_S,
-    "µm2/s": MICRO_MM2_S,
-}
 
 
 @dataclass(frozen=True)
@@ -77,9 +61,9 @@ def rescale_of(
         if unit is not None and slope is not None:
             return _checked(slope, mapping.get("RealWorldValueIntercept"), unit)
     holder = Dataset() if rescaled is None else rescaled
-    unit = unit_of(text_of(holder.get("RescaleType"))) if is_adc else None
+    unit = unit_named(text_of(holder.get("RescaleType"))) if is_adc else None
     if is_adc and unit is None and manufacturer.upper().startswith("SIEMENS"):
-        unit = MICRO_MM2_S
+        unit = SIEMENS_UNIT
     slope = holder.get("RescaleSlope")
     return _checked(1 if slope is None else slope, holder.get("RescaleIntercept"), unit)
 
@@ -94,14 +78,9 @@ def gain_of(dataset: Dataset, rescale: Rescale) -> float | None:
     return gain if 0 < gain < MOST else None
 
 
-def unit_of(text: str) -> str | None:
-    """Return the house's name of a unit of diffusivity, None where the text is none."""
-    return _UNITS.get(_CLEAN.sub("", text.lower()).replace("⁻", "-"))
-
-
 def _mapped_unit(mapping: Dataset) -> str | None:
     codes = mapping.get("MeasurementUnitsCodeSequence")
-    return unit_of(text_of(codes[0].get("CodeValue"))) if codes else None
+    return unit_named(text_of(codes[0].get("CodeValue"))) if codes else None
 
 
 def _checked(slope: object, intercept: object, unit: str | None) -> Rescale:

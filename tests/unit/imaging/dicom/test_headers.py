@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
+from pirta.imaging.adc_units import unit_named
 from pirta.imaging.dicom.b_values import b_value_of, direction_of
 from pirta.imaging.dicom.detect import is_dicom
 from pirta.imaging.dicom.kinds import kind_of
 from pirta.imaging.dicom.private import numbers_of
-from pirta.imaging.dicom.rescale import rescale_of, unit_of
+from pirta.imaging.dicom.rescale import rescale_of
 
 
 def private(group: int, creator: str, element: int, vr: str, value: object) -> Dataset:
@@ -176,7 +177,7 @@ def test_a_philips_isotropic_image_is_a_trace() -> None:
     ],
 )
 def test_units_are_read_from_their_texts(text: str, unit: str | None) -> None:
-    assert unit_of(text) == unit
+    assert unit_named(text) == unit
 
 
 def test_a_real_world_mapping_tells_unit_and_slope_of_an_adc() -> None:
