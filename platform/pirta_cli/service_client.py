@@ -133,8 +133,27 @@ class ServiceClient:
             for name, content in images.items()
             if content is not None
         }
+        response = self._post(data, files)
+        if response.status_code != httpx.codes.OK:
+            raise error_of_response(response)
         try:
-            response = httpx.post(
+            return Report.model_validate_json(response.content)
+        except ValidationError:
+            raise UnavailableError(
+                f"{self._url} answered with something that is no report.",
+                remedy="Check that the address is a PIRTA gateway of this version.",
+            ) from None
+
+    def _post(
+        self, data: dict[str, str], files: dict[str, tuple[str, bytes, str]]
+    ) -> httpx.Response:
+        """Send the form and return the answer, whatever it says.
+
+        Raises:
+            UnavailableError: there is none.
+        """
+        try:
+            return httpx.post(
                 f"{self._url}/v1/reports",
                 data=data,
                 files=files,
@@ -152,15 +171,6 @@ class ServiceClient:
             raise UnavailableError(
                 f"Nothing answers at {self._url}.",
                 remedy="Start the service with `pirta serve` or `make demo`, or name it by --url.",
-            ) from None
-        if response.status_code != httpx.codes.OK:
-            raise error_of_response(response)
-        try:
-            return Report.model_validate_json(response.content)
-        except ValidationError:
-            raise UnavailableError(
-                f"{self._url} answered with something that is no report.",
-                remedy="Check that the address is a PIRTA gateway of this version.",
             ) from None
 
 
