@@ -14,6 +14,7 @@ from pirta.cohort.scanner import (
     emergency_scanner,
     external_north,
     external_south,
+    external_west,
     research_scanner,
     ward_scanner,
 )
@@ -110,13 +111,23 @@ def training() -> CohortPlan:
 
 
 def external() -> CohortPlan:
-    """Another hospital: 104 cases, 26 a label, scanners and seeds of their own."""
+    """Three other hospitals: 190 cases, 60 of them normal, scanners and seeds of their own.
+
+    Each has its own mix: north is even, south mostly normal, west holds no normal at all (an
+    encoder that learnt the scanner would be found out there). Territory maps are kept for
+    tests that insert lesions of a chosen size.
+    """
     return CohortPlan(
         name="ext",
         seed=9001,
         batches=(
-            CaseBatch(external_north(), "test", each_label(5), keep_territories=False),
-            CaseBatch(external_south(), "test", each_label(21), keep_territories=False),
+            CaseBatch(external_north(), "test", each_label(8)),
+            CaseBatch(external_south(), "test", _hosts_and_lesions(52, 12)),
+            CaseBatch(
+                external_west(),
+                "test",
+                ((Label.ANTERIOR, 14), (Label.DEEP_GRAY, 28), (Label.POSTERIOR, 28)),
+            ),
         ),
     )
 

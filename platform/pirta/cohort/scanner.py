@@ -126,6 +126,17 @@ def external_south() -> Scanner:
     )  # fmt: skip
 
 
+def external_west() -> Scanner:
+    """An external scanner, stripped: fine pixels, long echo, high b, noisy and steeply tilted."""
+    return Scanner(
+        site="site-w", name="west", b_value_s_mm2=1400.0, te_ms=112.0,
+        in_plane_mm=1.1, slice_mm=4.5, matrix=208, num_slices=38,
+        snr=14.0, gain=700.0, bias_strength=0.21, distortion_mm=8.0, ghost=0.03, tilt_deg=22.0,
+        orientation="PIR", adc_unit="1e-6 mm2/s", adc_dtype="float32", dwi_dtype="float32",
+        adc_masked=True, stripped=True,
+    )  # fmt: skip
+
+
 def coarse_scanner(site: str = "site-t") -> Scanner:
     """A small grid for tests: seconds become tenths."""
     return replace(

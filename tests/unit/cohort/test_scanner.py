@@ -10,13 +10,14 @@ from pirta.cohort.scanner import (
     emergency_scanner,
     external_north,
     external_south,
+    external_west,
     jittered,
     research_scanner,
     ward_scanner,
 )
 
 INTERNAL = [ward_scanner(), research_scanner(), emergency_scanner()]
-EXTERNAL = [external_north(), external_south()]
+EXTERNAL = [external_north(), external_south(), external_west()]
 
 
 def test_external_scanners_share_no_image_shaping_value_with_internal_ones() -> None:
