@@ -36,13 +36,20 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True)
 class EvaluationCase:
-    """A study with its known label, its volume loaded only when it is its turn."""
+    """A study with its known label, its volume loaded only when it is its turn.
+
+    Attributes:
+        scanner: name of the scanner within all data; empty where it is not known.
+        lesion_ml: volume of the lesion, 0 for a normal study; None where it is not known.
+    """
 
     case_id: str
     patient_id: str
     site: str
     label: Label
     load: Callable[[], NDArray[np.float32]]
+    scanner: str = ""
+    lesion_ml: float | None = None
 
 
 @dataclass(frozen=True)
