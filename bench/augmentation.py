@@ -14,7 +14,8 @@ import torch
 
 from bench.result import Ratio, seconds_in_turns
 from pirta.contracts.study import CHANNELS, GRID_SHAPE
-from train_jobs.augment import NoiseBank, Strength, move, vary
+from train_jobs.augment import NoiseBank, Strength, vary
+from train_jobs.pose import draw_pose, move
 
 
 def run() -> Iterator[Ratio]:
@@ -30,16 +31,21 @@ def run() -> Iterator[Ratio]:
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     volume_CXYZ = rng.random((len(CHANNELS), *GRID_SHAPE), dtype=np.float32) + 0.5
+    no_lesion_XYZ = np.zeros(GRID_SHAPE, np.uint8)
     bank, strength = NoiseBank(0), Strength()
 
     def ours() -> None:
-        moved_CXYZ, _ = move(rng, volume_CXYZ, [], strength)
-        vary(rng, moved_CXYZ, bank, strength)
+        pose = draw_pose(
+            rng, zoom=strength.zoom, shift_mm=strength.shift_mm, pitch_deg=strength.pitch_deg
+        )
+        moved_CXYZ, _ = move(pose, volume_CXYZ, [])
+        vary(rng, moved_CXYZ, no_lesion_XYZ, bank, strength)
 
     transforms = Compose(
         [
             RandAffine(
                 prob=1,
+                rotate_range=(np.deg2rad(strength.pitch_deg), 0, 0),
                 scale_range=(strength.zoom,) * 3,
                 translate_range=(4, 4, 2),
                 padding_mode="zeros",

@@ -1,8 +1,9 @@
-"""Cheap random variation of a prepared volume: pose, contrast, coil, resolution, noise.
+"""Cheap random variation of a prepared volume: contrast, coil, resolution, noise, faults.
 
-Written in plain numpy: MONAI's transforms of the same kind take 3.5 times as long on one
-thread (`python -m bench augmentation`: 17 ms against 60 ms a volume). Every function draws
-from the generator it is given, so that a step of training is the same after a resume.
+Written in plain numpy: MONAI's transforms of the same kind take several times as long on one
+thread (`python -m bench augmentation`). Every function draws from the generator it is given, so
+that a step of training is the same after a resume. How a head lies is `pose`'s matter, what
+looks like an infarct and is none `mimics`'s.
 
 Axis suffixes: C channels (0 DWI in brain medians, 1 ADC in 10⁻³ mm²/s, background 0), X Y Z
 voxels (RAS+, 2x2x4 mm).
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pirta.contracts.study import GRID_SPACING_MM
+from train_jobs.mimics import add_blobs, add_texture, dropout_box, slab
 
 Volume = NDArray[np.float32]
 Labels = NDArray[np.uint8]
@@ -31,22 +32,32 @@ class Strength:
     Attributes:
         zoom: relative, an axis.
         shift_mm: along each axis.
+        pitch_deg: nodding, about X.
         b_value: change of b in 10³ s/mm², acting through the ADC.
         gamma: exponent on the DWI, relative.
         bias: standard deviation of the coil field's logarithm, at most.
         adc_gain: relative.
         noise: standard deviation at most, in brain medians (DWI); the ADC gets 0.8 of it.
         blur: weight that a voxel gives to each of its two neighbours, at most.
+        texture: standard deviation of the tissue's DWI from region to region, at most.
+        mimics: share of the volumes with regions that look like an infarct and are none.
+        ghost: share of the signal in a ghost, at most; one volume in four has one.
+        faults: share of the volumes cut to a slab, and of those that lose a box of signal.
     """
 
-    zoom: float = 0.07
+    zoom: float = 0.08
     shift_mm: float = 8.0
-    b_value: float = 0.3
+    pitch_deg: float = 8.0
+    b_value: float = 0.45
     gamma: float = 0.2
     bias: float = 0.18
-    adc_gain: float = 0.1
+    adc_gain: float = 0.15
     noise: float = 0.14
     blur: float = 0.25
+    texture: float = 0.12
+    mimics: float = 0.6
+    ghost: float = 0.05
+    faults: float = 0.1
 
 
 class NoiseBank:
@@ -66,49 +77,54 @@ class NoiseBank:
         return self._values[start : start + count].reshape(shape)
 
 
-def move(
-    rng: np.random.Generator, volume_CXYZ: Volume, labels: list[Labels], strength: Strength
-) -> tuple[Volume, list[Labels]]:
-    """Mirror left and right at random, zoom and shift; label maps move along (nearest)."""
-    if rng.random() < 0.5:
-        volume_CXYZ = volume_CXYZ[:, ::-1]
-        labels = [label_XYZ[::-1] for label_XYZ in labels]
-    sides = volume_CXYZ.shape[1:]
-    sources = [
-        _source_positions(rng, side, step_mm, strength)
-        for side, step_mm in zip(sides, GRID_SPACING_MM, strict=True)
-    ]
-    moved = np.ascontiguousarray(volume_CXYZ)
-    brain_XYZ = (moved[_DWI] > 0).astype(np.float32)
-    stack = np.concatenate([moved, brain_XYZ[None]])
-    for axis, source in enumerate(sources):
-        stack = _interpolate(stack, source, axis + 1)
-    inside_XYZ = stack[2] > 0.5
-    # Dividing by the brain's share keeps the rim from fading into the background.
-    moved = stack[:2] * (inside_XYZ / np.maximum(stack[2], 0.5))
-    picks = [np.rint(source).astype(int) for source in sources]
-    return moved, [_pick(label_XYZ, picks) * inside_XYZ for label_XYZ in labels]
-
-
 def vary(
-    rng: np.random.Generator, volume_CXYZ: Volume, bank: NoiseBank, strength: Strength
+    rng: np.random.Generator,
+    volume_CXYZ: Volume,
+    lesion_XYZ: Labels,
+    bank: NoiseBank,
+    strength: Strength,
 ) -> Volume:
-    """Change what differs between scanners, and normalise again; the background stays 0."""
+    """Change what differs between scanners, and normalise again; the background stays 0.
+
+    Args:
+        lesion_XYZ: 1 where lesion shows: faults that would hide it are not put there.
+    """
+    box = _brain_box(volume_CXYZ[_DWI])
+    varied = np.zeros_like(volume_CXYZ)
+    varied[(slice(None), *box)] = _vary_brain(
+        rng, volume_CXYZ[(slice(None), *box)], lesion_XYZ[box], bank, strength
+    )
+    return varied
+
+
+def _vary_brain(
+    rng: np.random.Generator,
+    volume_CXYZ: Volume,
+    lesion_XYZ: Labels,
+    bank: NoiseBank,
+    strength: Strength,
+) -> Volume:
     dwi, adc = volume_CXYZ[_DWI].copy(), volume_CXYZ[_ADC].copy()
-    brain_XYZ = dwi > 0
+    brain_XYZ = _seen(rng, dwi, lesion_XYZ, strength)
+    add_texture(rng, dwi, adc, strength=strength.texture)
+    if rng.random() < strength.mimics:
+        add_blobs(rng, dwi, adc)
     dwi *= np.exp(-np.float32(_spread(rng, strength.b_value)) * (adc - np.float32(0.8)))
     np.power(dwi, np.float32(1 + _spread(rng, strength.gamma)), out=dwi)
     field_XYZ = _smooth_field(rng, dwi.shape)
     dwi *= np.exp(np.float32(rng.uniform(0, strength.bias)) * field_XYZ)
     adc *= np.float32(1 + _spread(rng, strength.adc_gain))
+    if rng.random() < 0.25:
+        dwi += np.float32(rng.uniform(0, strength.ghost)) * np.roll(dwi, dwi.shape[1] // 2, axis=1)
     if rng.random() < 0.6:
         axis = int(rng.integers(3))
         weight = rng.uniform(0, strength.blur)
         dwi, adc = _blur(dwi, axis, weight), _blur(adc, axis, weight)
     noise = np.float32(rng.uniform(0, strength.noise))
-    dwi += noise * bank.window(rng, dwi.shape)
+    # Rician: the noise of the magnitude has two channels.
+    dwi = np.hypot(dwi + noise * bank.window(rng, dwi.shape), noise * bank.window(rng, dwi.shape))
     adc += np.float32(0.8) * noise * bank.window(rng, adc.shape)
-    varied = np.stack([np.abs(dwi), np.clip(adc, 0, _ADC_LIMIT)])
+    varied = np.stack([dwi, np.clip(adc, 0, _ADC_LIMIT)])
     return normalise(varied * brain_XYZ)
 
 
@@ -124,36 +140,35 @@ def normalise(volume_CXYZ: Volume) -> Volume:
     return volume_CXYZ
 
 
+def _brain_box(dwi: Volume) -> tuple[slice, slice, slice]:
+    """The box that holds all signal; the whole volume where there is none."""
+    signal = dwi > 0
+    spans = []
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        held = np.flatnonzero(signal.any(axis=others))
+        spans.append(slice(int(held[0]), int(held[-1]) + 1) if held.size else slice(None))
+    return spans[0], spans[1], spans[2]
+
+
+def _seen(
+    rng: np.random.Generator, dwi: Volume, lesion_XYZ: Labels, strength: Strength
+) -> NDArray[np.bool_]:
+    """Return the brain that the scan holds: all of it, or without what a fault took."""
+    brain_XYZ = dwi > 0
+    if rng.random() < strength.faults:
+        first, last = slab(rng, lesion_XYZ)
+        brain_XYZ[:, :, :first] = False
+        brain_XYZ[:, :, last:] = False
+    if rng.random() < strength.faults:
+        box = dropout_box(rng, lesion_XYZ)
+        if box is not None:
+            dwi[box] *= np.float32(rng.uniform(0.1, 0.6))
+    return brain_XYZ
+
+
 def _spread(rng: np.random.Generator, width: float) -> float:
     return float(rng.uniform(-width, width))
-
-
-def _source_positions(
-    rng: np.random.Generator, side: int, step_mm: float, strength: Strength
-) -> NDArray[np.float64]:
-    """Where along an axis each voxel's value comes from."""
-    centre = (side - 1) / 2
-    scale = 1 / (1 + _spread(rng, strength.zoom))
-    shift = _spread(rng, strength.shift_mm) / step_mm
-    positions = (np.arange(side) - centre) * scale + centre + shift
-    return np.clip(positions, 0, side - 1)
-
-
-def _interpolate(stack: Volume, source: NDArray[np.float64], axis: int) -> Volume:
-    low = np.floor(source).astype(int)
-    high = np.minimum(low + 1, stack.shape[axis] - 1)
-    shape = [1] * stack.ndim
-    shape[axis] = len(source)
-    weight = (source - low).astype(np.float32).reshape(shape)
-    first, second = np.take(stack, low, axis), np.take(stack, high, axis)
-    second -= first
-    second *= weight
-    first += second
-    return np.asarray(first)
-
-
-def _pick(labels_XYZ: Labels, picks: list[NDArray[np.int_]]) -> Labels:
-    return np.asarray(labels_XYZ[np.ix_(*picks)])
 
 
 def _smooth_field(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -20,6 +20,9 @@ def job_main(
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--run", required=True, help="named run: demo, tiny or paper")
     parser.add_argument("--data", required=True, help="prepared store (pirta preprocess)")
+    parser.add_argument(
+        "--guests", default=None, help="prepared store of normals for fresh lesions"
+    )
     parser.add_argument("--out", required=True, help="folder of the run; resumed if begun")
     if with_mae:
         parser.add_argument("--mae", default=None, help="weights folder of a finished MAE job")

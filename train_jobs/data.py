@@ -10,7 +10,9 @@ as in `pirta.models`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -24,8 +26,11 @@ from pirta.contracts.study import GRID_SPACING_MM
 from pirta.errors import ManifestError
 from pirta.models.config import EncoderConfig
 from pirta.models.patches import to_patches
-from train_jobs.augment import NoiseBank, Strength, move, normalise, vary
+from train_jobs.augment import NoiseBank, Strength, normalise, vary
+from train_jobs.pose import Pose, draw_pose, move
 from train_jobs.training_pool import PoolCase, TrainingPool
+
+Groups: TypeAlias = tuple[tuple[PoolCase, ...], ...]
 
 UNKNOWN = -100  # torch's cross-entropy leaves such targets out
 
@@ -67,11 +72,24 @@ class Batch:
 class ExampleMaker:
     """Draws examples from a pool.
 
+    Args:
+        real_share: of the strokes that are cohort cases, not fresh insertions.
+        guest_share: of the normal brains and hosts that are guests, where there are any.
+        site_balanced: every site equally likely, whatever it holds.
+
     Raises:
         ManifestError: the pool holds no normal brain with a territory map.
     """
 
-    def __init__(self, pool: TrainingPool, *, real_share: float, strength: Strength) -> None:
+    def __init__(
+        self,
+        pool: TrainingPool,
+        *,
+        real_share: float,
+        strength: Strength,
+        guest_share: float = 0.0,
+        site_balanced: bool = False,
+    ) -> None:
         if not pool.hosts:
             raise ManifestError(
                 "The training store holds no normal case with a territory map.",
@@ -79,32 +97,45 @@ class ExampleMaker:
             )
         self._pool = pool
         self._real_share = real_share
+        self._guest_share = guest_share if pool.guests else 0.0
         self._strength = strength
         self._bank = NoiseBank(_NOISE_SEED)
+        self._hosts = _groups(pool.hosts, site_balanced)
+        self._by_label = {
+            label: _groups(cases, site_balanced) for label, cases in pool.by_label.items()
+        }
 
     def draw(self, rng: np.random.Generator) -> Example:
         """Return one example; the four labels are equally likely."""
         label = LABELS[int(rng.integers(len(LABELS)))]
-        real = self._pool.by_label[label]
-        if label is Label.NORMAL or (real and rng.random() < self._real_share):
-            example = self._real(rng, real[int(rng.integers(len(real)))])
+        guest = rng.random() < self._guest_share
+        if label is Label.NORMAL:
+            example = self._real(rng, self._normal(rng, self._by_label[label], guest))
+        elif self._by_label[label] and rng.random() < self._real_share:
+            example = self._real(rng, _one_of(rng, self._by_label[label]))
         else:
-            host = self._pool.hosts[int(rng.integers(len(self._pool.hosts)))]
-            example = self._fresh(rng, host, label)
-        volume = vary(rng, example.volume_CXYZ, self._bank, self._strength)
+            example = self._fresh(rng, self._normal(rng, self._hosts, guest), label)
+        volume = vary(rng, example.volume_CXYZ, example.lesion_XYZ, self._bank, self._strength)
         return Example(volume, example.lesion_XYZ, example.label, example.finding)
+
+    def _normal(self, rng: np.random.Generator, groups: Groups, guest: bool) -> PoolCase:
+        return _one_of(rng, (self._pool.guests,) if guest else groups)
+
+    def _pose(self, rng: np.random.Generator) -> Pose:
+        strength = self._strength
+        return draw_pose(
+            rng, zoom=strength.zoom, shift_mm=strength.shift_mm, pitch_deg=strength.pitch_deg
+        )
 
     def _real(self, rng: np.random.Generator, case: PoolCase) -> Example:
         volume, lesion = as_stored(case)
-        volume, (lesion,) = move(rng, volume, [lesion], self._strength)
+        volume, (lesion,) = move(self._pose(rng), volume, [lesion])
         return Example(volume, lesion, case.label, case.finding)
 
     def _fresh(self, rng: np.random.Generator, host: PoolCase, label: Label) -> Example:
         """Move the host first and insert then, so that the lesion's border stays its own."""
         assert host.territory_XYZ is not None
-        volume, (territory,) = move(
-            rng, host.volume_CXYZ.astype(np.float32), [host.territory_XYZ], self._strength
-        )
+        volume, (territory,) = move(self._pose(rng), host.volume_CXYZ, [host.territory_XYZ])
         for _ in range(4):
             plan = plan_lesion(rng, label=label)
             share_XYZ = grow_lesion(rng, plan, territory, GRID_SPACING_MM)
@@ -115,6 +146,19 @@ class ExampleMaker:
             if int(lesion.sum()) >= _LEAST_VISIBLE_VOXELS:
                 break  # else it fell into CSF: a case that no one could call
         return Example(normalise(np.stack([dwi, adc])), lesion, label, plan.finding)
+
+
+def _groups(cases: Sequence[PoolCase], site_balanced: bool) -> Groups:
+    """The cases site by site, or all in one group."""
+    if not site_balanced:
+        return (tuple(cases),) if cases else ()
+    sites = sorted({case.site for case in cases})
+    return tuple(tuple(case for case in cases if case.site == site) for site in sites)
+
+
+def _one_of(rng: np.random.Generator, groups: Groups) -> PoolCase:
+    group = groups[int(rng.integers(len(groups)))]
+    return group[int(rng.integers(len(group)))]
 
 
 class StepBatches(Dataset[Batch]):

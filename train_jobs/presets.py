@@ -25,6 +25,9 @@ class LoopSettings(BaseModel):
         num_steps: optimizer steps.
         batch_size: volumes a step and worker.
         real_share: share of stroke examples that are cohort cases, not fresh insertions.
+        guest_share: share of the normal brains and hosts that come from a second store, where
+            one is given: a hospital's own normals.
+        site_balanced: every site equally often, whatever number of cases it has.
         num_workers: Ray Train workers, or (fewest, most) for an elastic run.
         num_threads: torch threads a worker.
         loader_processes: processes beside a worker that make its examples.
@@ -43,6 +46,8 @@ class LoopSettings(BaseModel):
     warmup_share: float = Field(default=0.05, ge=0, lt=1)
     clip_norm: float = Field(default=1.0, gt=0)
     real_share: float = Field(default=0.25, ge=0, le=1)
+    guest_share: float = Field(default=0.25, ge=0, le=1)
+    site_balanced: bool = False
     seed: int = 0
     num_workers: int | tuple[int, int] = 1
     num_threads: int = Field(default=1, ge=1)

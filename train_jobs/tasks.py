@@ -22,7 +22,7 @@ from pirta.models.weights import load_weights
 from train_jobs.augment import Strength
 from train_jobs.data import Batch, ExampleMaker, StepBatches, as_stored
 from train_jobs.presets import LoopSettings, MaeRun, TerritoryRun
-from train_jobs.training_pool import PoolCase, TrainingPool, load_pool
+from train_jobs.training_pool import PoolCase, TrainingPool, load_pool, load_training_pool
 
 MAE_KIND = "mae"
 _BATCH = 8
@@ -31,9 +31,9 @@ _BATCH = 8
 class MaeTask:
     """Draw removed patches. Half the volumes hold lesions, which it never is told."""
 
-    def __init__(self, settings: MaeRun, store: str) -> None:
+    def __init__(self, settings: MaeRun, store: str, guests: str | None = None) -> None:
         self._settings = settings
-        self._pool = load_pool(store, split="train")
+        self._pool = load_training_pool(store, guests)
         self._held_out = load_pool(store, split="val", required=False)
         self.model = make_mae(settings)
 
@@ -57,9 +57,11 @@ class MaeTask:
 class TerritoryTask:
     """Call the territory, and say where the lesion is."""
 
-    def __init__(self, settings: TerritoryRun, store: str, mae: Path | None) -> None:
+    def __init__(
+        self, settings: TerritoryRun, store: str, mae: Path | None, guests: str | None = None
+    ) -> None:
         self._settings = settings
-        self._pool = load_pool(store, split="train")
+        self._pool = load_training_pool(store, guests)
         self._held_out = load_pool(store, split="val", required=False)
         torch.manual_seed(settings.seed)
         self.model = TerritoryEncoder(settings.encoder)
@@ -171,7 +173,13 @@ def contrast_loss(embedding_BD: Tensor, labels_B: Tensor, *, temperature: float)
 
 
 def _batches(pool: TrainingPool, settings: LoopSettings, rank: int) -> StepBatches:
-    maker = ExampleMaker(pool, real_share=settings.real_share, strength=Strength())
+    maker = ExampleMaker(
+        pool,
+        real_share=settings.real_share,
+        strength=Strength(),
+        guest_share=settings.guest_share,
+        site_balanced=settings.site_balanced,
+    )
     return StepBatches(
         maker, settings.encoder, batch_size=settings.batch_size, seed=settings.seed, rank=rank
     )

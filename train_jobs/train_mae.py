@@ -18,27 +18,35 @@ from train_jobs.launch import launch
 from train_jobs.loop import run_loop
 from train_jobs.presets import MAE_RUNS, MaeRun, find_run
 from train_jobs.tasks import MAE_KIND, MaeTask, make_mae
-from train_jobs.training_pool import load_pool, locate
+from train_jobs.training_pool import load_training_pool, locate
 
 
 def train_mae(
-    settings: MaeRun, *, store: str, out: Path, show: Callable[[str], None] | None = None
+    settings: MaeRun,
+    *,
+    store: str,
+    out: Path,
+    guests: str | None = None,
+    show: Callable[[str], None] | None = None,
 ) -> CheckpointManifest:
     """Run the job, or go on with it, and return the manifest of DIR/weights.
+
+    Args:
+        guests: a prepared store of normal brains that join the training cohort's.
 
     Raises:
         TrainingError: the folder holds another run, or training failed.
         ManifestError: the store cannot be trained on.
     """
     run = settings.model_dump(mode="json")
-    store = locate(store)
-    pool = load_pool(store, split="train")
+    store, guests = locate(store), locate(guests) if guests else None
+    pool = load_training_pool(store, guests)
     known = finished(out, kind=MAE_KIND, run=run, data_sha256=pool.data_sha256)
     if known:
         return known
     result = launch(
         mae_loop,
-        {"settings": run, "store": store, "run_dir": str(out.resolve())},
+        {"settings": run, "store": store, "guests": guests, "run_dir": str(out.resolve())},
         run_dir=out,
         name="mae",
         num_workers=settings.num_workers,
@@ -68,14 +76,20 @@ def train_mae(
 def mae_loop(config: dict[str, Any]) -> None:
     """What each worker runs."""
     settings = MaeRun.model_validate(config["settings"])
-    run_loop(MaeTask(settings, config["store"]), settings, run_dir=Path(config["run_dir"]))
+    run_loop(
+        MaeTask(settings, config["store"], config["guests"]),
+        settings,
+        run_dir=Path(config["run_dir"]),
+    )
 
 
 def main() -> None:
     """The command line."""
     job_main(
         "Pretrain the encoder by masked autoencoding.",
-        lambda args: train_mae(find_run(MAE_RUNS, args.run), store=args.data, out=Path(args.out)),
+        lambda args: train_mae(
+            find_run(MAE_RUNS, args.run), store=args.data, guests=args.guests, out=Path(args.out)
+        ),
     )
 
 

@@ -22,7 +22,7 @@ from train_jobs.launch import launch
 from train_jobs.loop import run_loop
 from train_jobs.presets import TERRITORY_RUNS, TerritoryRun, find_run
 from train_jobs.tasks import TerritoryTask, load_mae
-from train_jobs.training_pool import load_pool, locate
+from train_jobs.training_pool import load_training_pool, locate
 
 
 def train_territory(
@@ -31,12 +31,14 @@ def train_territory(
     store: str,
     out: Path,
     mae: Path | None,
+    guests: str | None = None,
     show: Callable[[str], None] | None = None,
 ) -> CheckpointManifest:
     """Run the job, or go on with it, and return the manifest of DIR/weights.
 
     Args:
         mae: a folder of kind "mae"; None starts from scratch.
+        guests: a prepared store of normal brains that take fresh lesions beside the cohort's.
 
     Raises:
         TrainingError: the folder holds another run, or training failed.
@@ -44,8 +46,8 @@ def train_territory(
         ManifestError: the store cannot be trained on.
     """
     run = settings.model_dump(mode="json")
-    store = locate(store)
-    pool = load_pool(store, split="train")
+    store, guests = locate(store), locate(guests) if guests else None
+    pool = load_training_pool(store, guests)
     known = finished(out, kind=ENCODER_KIND, run=run, data_sha256=pool.data_sha256)
     if known:
         return known
@@ -56,6 +58,7 @@ def train_territory(
         {
             "settings": run,
             "store": store,
+            "guests": guests,
             "mae": str(mae.resolve()) if mae else None,
             "run_dir": str(out.resolve()),
         },
@@ -89,7 +92,7 @@ def territory_loop(config: dict[str, Any]) -> None:
     """What each worker runs."""
     settings = TerritoryRun.model_validate(config["settings"])
     mae = Path(config["mae"]) if config["mae"] else None
-    task = TerritoryTask(settings, config["store"], mae)
+    task = TerritoryTask(settings, config["store"], mae, config["guests"])
     run_loop(task, settings, run_dir=Path(config["run_dir"]))
 
 
@@ -100,6 +103,7 @@ def main() -> None:
         return train_territory(
             find_run(TERRITORY_RUNS, args.run),
             store=args.data,
+            guests=args.guests,
             out=Path(args.out),
             mae=Path(args.mae) if args.mae else None,
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ class PoolCase:
     """One prepared case; `territory_XYZ` is what makes a normal one a host for lesions."""
 
     case_id: str
+    site: str
     label: Label
     finding: Finding | None
     volume_CXYZ: NDArray[np.float16]
@@ -39,12 +40,14 @@ class TrainingPool:
         by_label: all cases of a label.
         fingerprint: of the preprocessing, the same for all.
         data_sha256: over the ids, findings and volumes.
+        guests: normal brains of another store, with a territory map each: a hospital's own.
     """
 
     hosts: tuple[PoolCase, ...]
     by_label: dict[Label, tuple[PoolCase, ...]]
     fingerprint: str
     data_sha256: str
+    guests: tuple[PoolCase, ...] = ()
 
     @property
     def cases(self) -> tuple[PoolCase, ...]:
@@ -74,6 +77,32 @@ def load_pool(store: str, *, split: str, required: bool = True) -> TrainingPool:
             remedy="Preprocess the whole cohort again with one set of settings.",
         )
     return _assemble((_load(row) for row in chosen), fingerprints[0])
+
+
+def load_training_pool(store: str, guests: str | None) -> TrainingPool:
+    """Read the split "train" of a store, and the normal brains of a second one as guests.
+
+    Raises:
+        ManifestError: see `load_pool`; or the second store holds no normal brain with a
+            territory map, or was prepared in another way.
+    """
+    pool = load_pool(store, split="train")
+    if guests is None:
+        return pool
+    others = load_pool(guests, split="train")
+    if others.fingerprint != pool.fingerprint:
+        raise ManifestError(
+            f"The guests' store {guests} was prepared as {others.fingerprint}, the training "
+            f"store as {pool.fingerprint}.",
+            remedy="Prepare both with the same settings.",
+        )
+    if not others.hosts:
+        raise ManifestError(
+            f"The guests' store {guests} holds no normal case with a territory map.",
+            remedy="Make it with `pirta cohort hosts`.",
+        )
+    both = hashlib.sha256((pool.data_sha256 + others.data_sha256).encode()).hexdigest()
+    return replace(pool, guests=others.hosts, data_sha256=both)
 
 
 def locate(store: str) -> str:
@@ -106,6 +135,7 @@ def _assemble(cases: Iterable[PoolCase], fingerprint: str) -> TrainingPool:
 def _load(row: PreparedCase) -> PoolCase:
     return PoolCase(
         case_id=row.case.case_id,
+        site=row.case.site,
         label=row.case.label,
         finding=row.case.finding,
         volume_CXYZ=load_volume(row.array_uri).astype(np.float16),

@@ -15,19 +15,24 @@ app = typer.Typer(help="Train the encoder and the writer with Ray Train.", no_ar
 
 RunOption = Annotated[str, typer.Option("--run", help="Named run: demo, tiny or paper.")]
 DataOption = Annotated[str, typer.Option("--data", help="Prepared store (`pirta preprocess`).")]
+GuestsOption = Annotated[
+    str | None,
+    typer.Option(help="Prepared store of a hospital's normals (`pirta cohort hosts`)."),
+]
 
 
 @app.command("mae")
 def mae(
     data: DataOption,
     out: Annotated[Path, typer.Option(help="The run's folder; resumed if begun.")],
+    guests: GuestsOption = None,
     run: RunOption = "demo",
 ) -> None:
     """Stage 1: pretrain the encoder as a masked autoencoder, without labels."""
     from train_jobs.presets import MAE_RUNS, find_run
     from train_jobs.train_mae import train_mae
 
-    train_mae(find_run(MAE_RUNS, run), store=data, out=out)
+    train_mae(find_run(MAE_RUNS, run), store=data, guests=guests, out=out)
     typer.echo(str(out / "weights"))
 
 
@@ -38,13 +43,14 @@ def territory(
     mae: Annotated[
         Path | None, typer.Option(help="Weights of stage 1; from scratch where left out.")
     ] = None,
+    guests: GuestsOption = None,
     run: RunOption = "demo",
 ) -> None:
     """Stage 2: fine-tune the encoder for the four territory classes."""
     from train_jobs.presets import TERRITORY_RUNS, find_run
     from train_jobs.train_territory import train_territory
 
-    train_territory(find_run(TERRITORY_RUNS, run), store=data, out=out, mae=mae)
+    train_territory(find_run(TERRITORY_RUNS, run), store=data, guests=guests, out=out, mae=mae)
     typer.echo(str(out / "weights"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,18 @@ import torch
 from pirta.contracts.finding import LABELS, Label
 from pirta.errors import ManifestError
 from pirta.models.config import tiny
-from train_jobs.augment import NoiseBank, Strength, move, normalise, vary
-from train_jobs.data import UNKNOWN, ExampleMaker, StepBatches, collate, lesion_cells
-from train_jobs.training_pool import TrainingPool, load_pool, locate
+from train_jobs.augment import NoiseBank, Strength, normalise, vary
+from train_jobs.data import (
+    UNKNOWN,
+    ExampleMaker,
+    StepBatches,
+    _groups,
+    _one_of,
+    collate,
+    lesion_cells,
+)
+from train_jobs.pose import draw_pose, move
+from train_jobs.training_pool import TrainingPool, load_pool, load_training_pool, locate
 
 
 @pytest.fixture(scope="module")
@@ -134,27 +144,55 @@ def test_lesion_cells_equal_counting_in_plain_loops() -> None:
                 number += 1
 
 
-def test_without_strength_a_move_is_nothing_or_a_mirror(pool: TrainingPool) -> None:
-    still = Strength(zoom=0.0, shift_mm=0.0)
-    host = pool.hosts[0]
-    assert host.territory_XYZ is not None
-    volume = host.volume_CXYZ.astype(np.float32)
-    for seed in range(4):
-        mirrored = np.random.default_rng(seed).random() < 0.5
-        moved, (labels,) = move(np.random.default_rng(seed), volume, [host.territory_XYZ], still)
-        step = -1 if mirrored else 1
-        np.testing.assert_allclose(moved, volume[:, ::step], atol=1e-5)
-        brain = volume[0, ::step] > 0
-        np.testing.assert_array_equal(labels, host.territory_XYZ[::step] * brain)
-
-
 def test_an_empty_volume_stays_empty_and_finite() -> None:
     empty = np.zeros((2, 96, 112, 48), np.float32)
     rng = np.random.default_rng(0)
-    moved, _ = move(rng, empty, [], Strength())
-    varied = vary(rng, moved, NoiseBank(0), Strength())
+    moved, _ = move(draw_pose(rng, zoom=0.1, shift_mm=5, pitch_deg=5), empty, [])
+    varied = vary(rng, moved, np.zeros(empty.shape[1:], np.uint8), NoiseBank(0), Strength())
     assert not varied.any()
     assert not normalise(empty.copy()).any()
+
+
+def test_guests_are_hosts_and_normals_in_their_share(pool: TrainingPool) -> None:
+    guest = replace(pool.hosts[0], case_id="guest", volume_CXYZ=2 * pool.hosts[0].volume_CXYZ)
+    visited = replace(pool, guests=(guest,))
+    drawn: list[str] = []
+
+    class Spy(ExampleMaker):
+        def _normal(self, rng, groups, guest):  # type: ignore[no-untyped-def]
+            case = super()._normal(rng, groups, guest)
+            drawn.append(case.case_id)
+            return case
+
+    for share in (0.0, 1.0):
+        drawn.clear()
+        maker = Spy(visited, real_share=0.0, strength=Strength(), guest_share=share)
+        for seed in range(6):
+            maker.draw(np.random.default_rng(seed))
+        assert set(drawn) == ({"guest"} if share else {"train-normal"})
+    drawn.clear()
+    without = Spy(pool, real_share=0.0, strength=Strength(), guest_share=1.0)
+    without.draw(np.random.default_rng(0))
+    assert set(drawn) == {"train-normal"}
+
+
+def test_a_pool_with_guests_has_another_origin(synthetic_store: str, pool: TrainingPool) -> None:
+    both = load_training_pool(synthetic_store, synthetic_store)
+    assert [case.case_id for case in both.guests] == ["train-normal"]
+    assert both.data_sha256 != pool.data_sha256
+    assert load_training_pool(synthetic_store, None).data_sha256 == pool.data_sha256
+
+
+def test_balanced_sites_are_equally_likely_whatever_they_hold(pool: TrainingPool) -> None:
+    host = pool.hosts[0]
+    crowded = tuple(replace(host, case_id=f"a{n}", site="a") for n in range(9))
+    lone = replace(host, case_id="b", site="b")
+    groups = _groups((*crowded, lone), True)
+    rng = np.random.default_rng(0)
+    sites = [_one_of(rng, groups).site for _ in range(400)]
+    assert 160 < sites.count("b") < 240
+    assert _groups((*crowded, lone), False) == ((*crowded, lone),)
+    assert _groups((), False) == ()
 
 
 def test_noise_has_unit_variance_and_windows_differ() -> None:
