@@ -109,7 +109,7 @@ def mae_demo() -> MaeRun:
     return MaeRun(
         name="demo",
         encoder=sizes.demo(),
-        num_steps=100,
+        num_steps=200,
         batch_size=16,
         learning_rate=1e-3,
         warmup_share=0.1,
@@ -155,7 +155,7 @@ def territory_demo() -> TerritoryRun:
     return TerritoryRun(
         name="demo",
         encoder=sizes.demo(),
-        num_steps=800,
+        num_steps=2400,
         batch_size=16,
         learning_rate=1e-3,
         save_every_steps=100,
