@@ -58,8 +58,13 @@ class LoopSettings(BaseModel):
 
 
 class MaeRun(LoopSettings):
-    """Stage 1. `keep_fraction` is the paper's q; the decoder's size is ours."""
+    """Stage 1. `keep_fraction` is the paper's q; the decoder's size is ours.
 
+    Attributes:
+        num_volumes: how many of the store's volumes are seen; None: all.
+    """
+
+    num_volumes: int | None = Field(default=None, ge=1)
     keep_fraction: float = Field(default=0.25, gt=0, lt=1)
     decoder_size: int = Field(default=128, ge=4)
 

@@ -22,7 +22,7 @@ from pirta.models.weights import load_weights
 from train_jobs.augment import Strength
 from train_jobs.data import Batch, ExampleMaker, StepBatches, as_stored
 from train_jobs.presets import LoopSettings, MaeRun, TerritoryRun
-from train_jobs.training_pool import PoolCase, TrainingPool, load_pool, load_training_pool
+from train_jobs.training_pool import PoolCase, TrainingPool, limited, load_pool, load_training_pool
 
 MAE_KIND = "mae"
 _BATCH = 8
@@ -33,7 +33,7 @@ class MaeTask:
 
     def __init__(self, settings: MaeRun, store: str, guests: str | None = None) -> None:
         self._settings = settings
-        self._pool = load_training_pool(store, guests)
+        self._pool = limited(load_training_pool(store, guests), settings.num_volumes)
         self._held_out = load_pool(store, split="val", required=False)
         self.model = make_mae(settings)
 

@@ -79,6 +79,33 @@ def load_pool(store: str, *, split: str, required: bool = True) -> TrainingPool:
     return _assemble((_load(row) for row in chosen), fingerprints[0])
 
 
+def limited(pool: TrainingPool, num_volumes: int | None) -> TrainingPool:
+    """Return a pool of so many cases, the same ones each time, hosts among them; None: all.
+
+    Cases are taken in the order of their ids' hashes, with one host first: without any there
+    is nothing to put fresh lesions in.
+    """
+    if num_volumes is None or num_volumes >= len(pool.cases):
+        return pool
+
+    def order(case: PoolCase) -> str:
+        return hashlib.sha256(case.case_id.encode()).hexdigest()
+
+    first = min(pool.hosts, key=order)
+    others = sorted((case for case in pool.cases if case is not first), key=order)
+    kept = {case.case_id for case in (first, *others[: num_volumes - 1])}
+    return replace(
+        pool,
+        hosts=tuple(case for case in pool.hosts if case.case_id in kept),
+        by_label={
+            label: tuple(case for case in cases if case.case_id in kept)
+            for label, cases in pool.by_label.items()
+        },
+        guests=(),
+        data_sha256=hashlib.sha256(f"{pool.data_sha256} {num_volumes}".encode()).hexdigest(),
+    )
+
+
 def load_training_pool(store: str, guests: str | None) -> TrainingPool:
     """Read the split "train" of a store, and the normal brains of a second one as guests.
 

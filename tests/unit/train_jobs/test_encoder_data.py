@@ -23,7 +23,13 @@ from train_jobs.data import (
     lesion_cells,
 )
 from train_jobs.pose import draw_pose, move
-from train_jobs.training_pool import TrainingPool, load_pool, load_training_pool, locate
+from train_jobs.training_pool import (
+    TrainingPool,
+    limited,
+    load_pool,
+    load_training_pool,
+    locate,
+)
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +187,17 @@ def test_a_pool_with_guests_has_another_origin(synthetic_store: str, pool: Train
     assert [case.case_id for case in both.guests] == ["train-normal"]
     assert both.data_sha256 != pool.data_sha256
     assert load_training_pool(synthetic_store, None).data_sha256 == pool.data_sha256
+
+
+def test_a_limited_pool_is_always_the_same_and_keeps_a_host(pool: TrainingPool) -> None:
+    two = limited(pool, 2)
+    assert len(two.cases) == 2
+    assert two.hosts == pool.hosts
+    assert two.data_sha256 != pool.data_sha256
+    assert limited(pool, 2).data_sha256 == two.data_sha256
+    assert limited(pool, None) is pool
+    assert limited(pool, 99) is pool
+    assert limited(pool, 1).cases == pool.hosts
 
 
 def test_balanced_sites_are_equally_likely_whatever_they_hold(pool: TrainingPool) -> None:
