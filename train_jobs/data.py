@@ -1,8 +1,9 @@
-"""Training examples for the encoder, made afresh at every step from (seed, rank, step).
+"""Training examples for the encoder, made afresh at every step from (seed, step, place).
 
 A normal brain gets a new infarct by the physics of `pirta.cohort.lesions`, so that no case can
-be learnt by heart; real lesion cases are mixed in. Batches depend on the three numbers alone:
-a run that was killed goes on with the very examples it would have seen.
+be learnt by heart; real lesion cases are mixed in. An example depends on the three numbers alone,
+its place being that in the batch of all workers: a run that was killed goes on with the very
+examples it would have seen, on however many workers.
 
 Axis suffixes: B batch, C channels, X Y Z voxels (RAS+, 2x2x4 mm), N tokens and M cells a token
 as in `pirta.models`.
@@ -162,19 +163,37 @@ def _one_of(rng: np.random.Generator, groups: Groups) -> PoolCase:
 
 
 class StepBatches(Dataset[Batch]):
-    """The batch of each step, by its number; for a DataLoader with `batch_size=None`."""
+    """The pieces of each step's batch, by number; for a DataLoader with `batch_size=None`.
+
+    A step's batch is cut into `num_pieces` pieces of `batch_size` volumes, and piece `p` of step
+    `s` is item `s * num_pieces + p`. Who passes which piece through the network, one worker or
+    eight, changes nothing in what is in it.
+    """
 
     def __init__(
-        self, maker: ExampleMaker, config: EncoderConfig, *, batch_size: int, seed: int, rank: int
+        self,
+        maker: ExampleMaker,
+        config: EncoderConfig,
+        *,
+        batch_size: int,
+        num_pieces: int,
+        seed: int,
     ) -> None:
         self._maker = maker
         self._config = config
         self._batch_size = batch_size
-        self._origin = (seed, rank)
+        self._num_pieces = num_pieces
+        self._seed = seed
 
-    def __getitem__(self, step: int) -> Batch:
-        rng = np.random.default_rng([*self._origin, step])
-        return collate([self._maker.draw(rng) for _ in range(self._batch_size)], self._config)
+    def __getitem__(self, number: int) -> Batch:
+        step, piece = divmod(number, self._num_pieces)
+        first = piece * self._batch_size
+        return collate(
+            [self._draw(step, first + place) for place in range(self._batch_size)], self._config
+        )
+
+    def _draw(self, step: int, place: int) -> Example:
+        return self._maker.draw(np.random.default_rng([self._seed, step, place]))
 
 
 def as_stored(case: PoolCase) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:

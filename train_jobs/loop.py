@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from train_jobs.data import Batch, StepBatches
@@ -32,8 +34,8 @@ class Task(Protocol):
     def model(self) -> nn.Module:
         """The network; `loss` gets it back wrapped where there are several workers."""
 
-    def batches(self, rank: int) -> StepBatches:
-        """Return the batches of a rank."""
+    def batches(self) -> StepBatches:
+        """Return the pieces of every step's batch."""
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """Return a batch's loss and figures for people."""
@@ -55,11 +57,20 @@ def run_loop(task: Task, settings: LoopSettings, *, run_dir: Path) -> None:
     first_step = _restore(task.model, optimizer)
     model = prepare_model(task.model, move_to_device=False) if world > 1 else task.model
     shown = _Shown(run_dir, settings, first_step) if rank == 0 else None
-    batches = _stream(task.batches(rank), settings, first_step)
-    for step, batch in zip(range(first_step, settings.num_steps), batches, strict=True):
+    pieces = range(rank, settings.num_pieces, world)
+    batches = _stream(task.batches(), settings, first_step, pieces)
+    for step in range(first_step, settings.num_steps):
         set_rate(optimizer, settings, step)
-        torch.manual_seed(hash((settings.seed, rank, step)) & 0x7FFFFFFF)
-        figures = _one_step(task, model, optimizer, _to_device(batch, device), settings)
+        figures: dict[str, float] = {}
+        for piece in pieces:
+            torch.manual_seed(hash((settings.seed, step, piece)) & 0x7FFFFFFF)
+            # DDP takes the mean over workers: the sum over pieces of all, by their number.
+            share = world / settings.num_pieces
+            batch = _to_device(next(batches), device)
+            synced = piece == pieces[-1]
+            for name, value in _backward(task, model, batch, settings, share, synced).items():
+                figures[name] = figures.get(name, 0.0) + value / len(pieces)
+        _update(model, optimizer, settings)
         done = step + 1
         if shown:
             shown.add(done, figures)
@@ -90,29 +101,44 @@ def set_rate(optimizer: torch.optim.Optimizer, settings: LoopSettings, step: int
         group["lr"] = settings.learning_rate * share
 
 
-def _one_step(
+def _backward(
     task: Task,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
     batch: Batch,
     settings: LoopSettings,
+    share: float,
+    synced: bool,
 ) -> dict[str, float]:
+    """Add a piece's share to the gradients."""
     model.train()
     device = batch.volume_BCXYZ.device.type
-    with torch.autocast(device, torch.bfloat16, enabled=settings.use_bf16):
-        loss, figures = task.loss(model, batch)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
-    optimizer.step()
+    waits: AbstractContextManager[None] = nullcontext()
+    if isinstance(model, DistributedDataParallel) and not synced:
+        waits = model.no_sync()
+    with waits:
+        with torch.autocast(device, torch.bfloat16, enabled=settings.use_bf16):
+            loss, figures = task.loss(model, batch)
+        (share * loss).backward()  # type: ignore[no-untyped-call]
     return {"loss": float(loss.detach()), **figures}
 
 
-def _stream(batches: StepBatches, settings: LoopSettings, first_step: int) -> Iterator[Batch]:
+def _update(model: nn.Module, optimizer: torch.optim.Optimizer, settings: LoopSettings) -> None:
+    nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+def _stream(
+    batches: StepBatches, settings: LoopSettings, first_step: int, pieces: range
+) -> Iterator[Batch]:
     processes = settings.loader_processes
     loader: DataLoader[Batch] = DataLoader(
         batches,
-        sampler=range(first_step, settings.num_steps),
+        sampler=[
+            step * settings.num_pieces + piece
+            for step in range(first_step, settings.num_steps)
+            for piece in pieces
+        ],
         batch_size=None,
         num_workers=processes,
         prefetch_factor=2 if processes else None,

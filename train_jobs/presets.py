@@ -21,9 +21,14 @@ Run = TypeVar("Run", bound="LoopSettings")
 class LoopSettings(BaseModel):
     """What both jobs' training loop needs.
 
+    A step's batch is cut into `num_pieces` pieces of `batch_size` volumes, a number that does not
+    change with the workers there are: where an elastic run has fewer than its most, each takes
+    more pieces, and the curve stays the same.
+
     Attributes:
         num_steps: optimizer steps.
-        batch_size: volumes a step and worker.
+        batch_size: volumes of a piece, which go through the network at once.
+        accumulate_steps: pieces a worker takes before the optimizer's step, where all are there.
         real_share: share of stroke examples that are cohort cases, not fresh insertions.
         guest_share: share of the normal brains and hosts that come from a second store, where
             one is given: a hospital's own normals.
@@ -41,6 +46,7 @@ class LoopSettings(BaseModel):
     encoder: EncoderConfig
     num_steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
+    accumulate_steps: int = Field(default=1, ge=1)
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(default=0.05, ge=0)
     warmup_share: float = Field(default=0.05, ge=0, lt=1)
@@ -55,6 +61,17 @@ class LoopSettings(BaseModel):
     save_every_steps: int = Field(ge=1)
     use_gpu: bool = False
     use_bf16: bool = True
+
+    @property
+    def num_pieces(self) -> int:
+        """Pieces of a step's batch."""
+        workers = self.num_workers
+        return self.accumulate_steps * (workers if isinstance(workers, int) else workers[1])
+
+    @property
+    def effective_batch(self) -> int:
+        """Volumes of an optimizer step, over all workers."""
+        return self.batch_size * self.num_pieces
 
 
 class MaeRun(LoopSettings):

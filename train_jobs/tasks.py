@@ -37,9 +37,9 @@ class MaeTask:
         self._held_out = load_pool(store, split="val", required=False)
         self.model = make_mae(settings)
 
-    def batches(self, rank: int) -> StepBatches:
-        """Return the batches of a rank."""
-        return _batches(self._pool, self._settings, rank)
+    def batches(self) -> StepBatches:
+        """Return the pieces of every step's batch."""
+        return _batches(self._pool, self._settings)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """Return the error over removed patches."""
@@ -68,9 +68,9 @@ class TerritoryTask:
         if mae is not None:
             start_from_mae(self.model, load_mae(mae, settings.encoder))
 
-    def batches(self, rank: int) -> StepBatches:
-        """Return the batches of a rank."""
-        return _batches(self._pool, self._settings, rank)
+    def batches(self) -> StepBatches:
+        """Return the pieces of every step's batch."""
+        return _batches(self._pool, self._settings)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """Return the weighted sum of the class, lesion map, finding and contrast losses."""
@@ -172,7 +172,7 @@ def contrast_loss(embedding_BD: Tensor, labels_B: Tensor, *, temperature: float)
     return terms_B.sum() / (num_same_B > 0).sum().clamp(min=1)
 
 
-def _batches(pool: TrainingPool, settings: LoopSettings, rank: int) -> StepBatches:
+def _batches(pool: TrainingPool, settings: LoopSettings) -> StepBatches:
     maker = ExampleMaker(
         pool,
         real_share=settings.real_share,
@@ -181,7 +181,11 @@ def _batches(pool: TrainingPool, settings: LoopSettings, rank: int) -> StepBatch
         site_balanced=settings.site_balanced,
     )
     return StepBatches(
-        maker, settings.encoder, batch_size=settings.batch_size, seed=settings.seed, rank=rank
+        maker,
+        settings.encoder,
+        batch_size=settings.batch_size,
+        num_pieces=settings.num_pieces,
+        seed=settings.seed,
     )
 
 

@@ -105,17 +105,26 @@ def test_fresh_lesions_are_bright_on_dwi_and_dark_on_adc(maker: ExampleMaker) ->
 
 
 def test_a_step_has_the_same_batch_whenever_it_is_asked_for(maker: ExampleMaker) -> None:
-    batches = [StepBatches(maker, tiny(), batch_size=2, seed=3, rank=rank) for rank in (0, 0, 1)]
-    _ = batches[1][6]
-    first, again, other_rank, other_step = (
-        batches[0][7],
-        batches[1][7],
-        batches[2][7],
-        batches[0][8],
-    )
-    assert torch.equal(first.volume_BCXYZ, again.volume_BCXYZ)
-    assert not torch.equal(first.volume_BCXYZ, other_rank.volume_BCXYZ)
-    assert not torch.equal(first.volume_BCXYZ, other_step.volume_BCXYZ)
+    def batches(seed: int) -> StepBatches:
+        return StepBatches(maker, tiny(), batch_size=2, num_pieces=1, seed=seed)
+
+    one, other = batches(3), batches(3)
+    _ = other[6]
+    first = one[7].volume_BCXYZ
+    assert torch.equal(first, other[7].volume_BCXYZ)
+    assert not torch.equal(first, one[8].volume_BCXYZ)
+    assert not torch.equal(first, batches(4)[7].volume_BCXYZ)
+
+
+@pytest.mark.parametrize("num_pieces", [2, 4])
+def test_a_step_holds_the_same_volumes_however_it_is_cut(
+    maker: ExampleMaker, num_pieces: int
+) -> None:
+    whole = StepBatches(maker, tiny(), batch_size=4, num_pieces=1, seed=3)[5]
+    cut = StepBatches(maker, tiny(), batch_size=4 // num_pieces, num_pieces=num_pieces, seed=3)
+    pieces = [cut[5 * num_pieces + number] for number in range(num_pieces)]
+    assert torch.equal(torch.cat([piece.volume_BCXYZ for piece in pieces]), whole.volume_BCXYZ)
+    assert torch.equal(torch.cat([piece.labels_B for piece in pieces]), whole.labels_B)
 
 
 def test_normal_cases_have_no_finding_to_learn(pool: TrainingPool, maker: ExampleMaker) -> None:

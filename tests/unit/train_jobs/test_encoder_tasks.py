@@ -125,7 +125,7 @@ def test_the_task_learns_from_the_store_and_validates_on_its_other_split(
     synthetic_store: str,
 ) -> None:
     task = TerritoryTask(territory_tiny(), synthetic_store, None)
-    batch = task.batches(0)[0]
+    batch = task.batches()[0]
     loss, figures = task.loss(
         task.model, Batch(batch.volume_BCXYZ.float(), *list(vars(batch).values())[1:])
     )
