@@ -20,40 +20,63 @@ def _group() -> None:
 @app.command("encoder")
 def encoder(
     index: Annotated[str, typer.Option(help="Prepared store whose cases are retrieved.")],
-    queries: Annotated[str, typer.Option(help="Prepared store whose cases ask.")],
+    data: Annotated[
+        list[str],
+        typer.Option(help="[NAME=]STORE[:SPLIT] whose cases ask; may be given several times."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to fill: JSON, Markdown, PNG, embeddings.")],
     index_split: Annotated[
         str, typer.Option(help="Split of the index store; 'all' for every case.")
     ] = "all",
-    query_split: Annotated[
-        str, typer.Option(help="Split of the query store; 'all' for every case.")
-    ] = "all",
-    markdown: Annotated[
-        Path | None, typer.Option(help="Write the tables to this file as well.")
+    encoder_path: Annotated[
+        Path | None, typer.Option("--encoder", help="Encoder's folder; else the release's.")
     ] = None,
+    release: Annotated[Path | None, typer.Option(help="Release record of the encoder.")] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(
+            help="STORE[:SPLIT] that chooses threshold and temperature; "
+            "else the index store's split 'val'."
+        ),
+    ] = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="A second encoder's folder, on the same cases.")
+    ] = None,
+    num_resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples.")] = 1000,
+    num_permutations: Annotated[int, typer.Option(min=0, help="Of the site probe.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of bootstrap, probe and projection.")] = 0,
     settings: SettingsOption = None,
 ) -> None:
-    """Retrieval and classification figures, each with its 95 % bootstrap interval.
+    """Retrieval, classes, calibration and a site probe, each figure with its 95 % interval.
 
-    The encoder is the settings' `encoder.path`; a patient's own cases never count as neighbours.
+    Without `--encoder` and `--release` it is the settings' `encoder.path`. A patient's own cases
+    never count as neighbours. Embeddings are kept in the folder: a second run is quick.
     """
     from rich.console import Console
 
-    from pirta.evaluation.tables import render_markdown, render_rich
+    from pirta.evaluation.encoder_evaluation import EvaluationOptions
+    from pirta.evaluation.tables import render_rich
+    from pirta.releases.record import read_release
     from pirta.settings import load_settings
     from pirta_cli.progress import job_progress
-    from train_jobs.evaluate_encoder import evaluate_stores
+    from train_jobs.evaluate_encoder import EvaluationPlan, run_evaluation
+    from train_jobs.evaluation_data import parse_data
 
     values = load_settings(settings).encoder
+    own = Path(read_release(release).encoder_path) if release else values.path
+    plan = EvaluationPlan(
+        encoder=encoder_path or own,
+        index=parse_data(f"{index}:{index_split}"),
+        data=tuple(parse_data(text) for text in data),
+        out=out,
+        validation=None if validation is None else parse_data(validation),
+        compare=compare,
+        release=release,
+        options=EvaluationOptions(num_resamples=num_resamples, seed=seed),
+        num_permutations=num_permutations,
+        num_threads=values.num_threads,
+    )
     with job_progress(Console(stderr=True), "evaluate") as update:
-        evaluation = evaluate_stores(
-            values.path,
-            index=index,
-            index_split=None if index_split == "all" else index_split,
-            queries=queries,
-            query_split=None if query_split == "all" else query_split,
-            num_threads=values.num_threads,
-            on_progress=lambda done, total: update(done, total, ""),
-        )
-    Console().print(render_rich(evaluation))
-    if markdown is not None:
-        markdown.write_text(render_markdown(evaluation), encoding="utf-8")
+        study = run_evaluation(plan, on_progress=update)
+    Console().print(render_rich(study))
+    typer.echo(str(out))

@@ -1,55 +1,69 @@
 """An encoder measured on held-out studies: its neighbours and its own classes.
 
-Plain Python over an `embed` function and case loaders: no Ray, no store, no index server; who
-joins them is the caller. A query never meets its own patient in the index.
-
-Axis suffixes: B C X Y Z as in `contracts.study`, Q queries, R index rows, D embedding, K labels.
+`evaluate` works on embedded cases alone: no files, no Ray, no index server. Who loads stores
+and weights is the caller (`train_jobs.evaluate_encoder`). A query never meets its own patient
+in the index. The threshold and the temperature come from validation cases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pirta.contracts.finding import LABELS, Label
+from pirta.contracts.finding import LABELS
 from pirta.errors import ManifestError
-from pirta.evaluation import classification_metrics as classes
-from pirta.evaluation import retrieval_metrics as retrieval
-from pirta.evaluation.intervals import Interval, Rows, bootstrap_interval, mean_of
-from pirta.evaluation.retrieval_metrics import Normalisation
+from pirta.evaluation.calibration import ReliabilityBin, fit_temperature, reliability, scale
+from pirta.evaluation.case_figures import Judgement, figure_values
+from pirta.evaluation.classification_metrics import confusion
+from pirta.evaluation.embedded_cases import EmbeddedCases
+from pirta.evaluation.embedding import Embedder as Embedder
+from pirta.evaluation.embedding import EvaluationCase as EvaluationCase
+from pirta.evaluation.embedding import embed_cases
+from pirta.evaluation.intervals import Interval, draw_weights
+from pirta.evaluation.neighbour_hits import NeighbourHits, find_hits
+from pirta.evaluation.operating_point import OperatingPoint, choose_operating_point
+from pirta.evaluation.size_curve import SizePoint, size_bins, size_curve
 
-_BATCH = 8
-
-
-class Embedder(Protocol):
-    """What is measured; `models.runtime.LoadedEncoder` is one."""
-
-    def embed(
-        self, volume_BCXYZ: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return unit embeddings `(B, D)` and probabilities `(B, K)`."""
+Figures = dict[str, Interval]
 
 
 @dataclass(frozen=True)
-class EvaluationCase:
-    """A study with its known label, its volume loaded only when it is its turn.
+class EvaluationOptions:
+    """What an evaluation can be told.
 
     Attributes:
-        scanner: name of the scanner within all data; empty where it is not known.
-        lesion_ml: volume of the lesion, 0 for a normal study; None where it is not known.
+        ranks: n and k of the retrieval figures.
+        least_specificity: that the operating point keeps on validation.
+        num_bins: of the calibration error, equal in mass.
+        seed: of the bootstrap.
     """
 
-    case_id: str
-    patient_id: str
-    site: str
-    label: Label
-    load: Callable[[], NDArray[np.float32]]
-    scanner: str = ""
-    lesion_ml: float | None = None
+    ranks: tuple[int, ...] = (1, 3, 5, 10)
+    least_specificity: float = 0.95
+    num_resamples: int = 1000
+    num_bins: int = 10
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Group:
+    """Some of the queries and their figures, each with its 95 % interval over patients.
+
+    Attributes:
+        kind: "all", "data", "site", "scanner" or "lesion size".
+        confusion_KK: rows the truth, columns the encoder's own class, order of `LABELS`.
+    """
+
+    kind: str
+    name: str
+    num_cases: int
+    num_strokes: int
+    num_patients: int
+    figures: Figures
+    confusion_KK: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -57,18 +71,98 @@ class EncoderEvaluation:
     """What was measured.
 
     Attributes:
-        figures: by name, each with its 95 % interval over patients.
-        confusion_KK: rows the truth, columns the encoder's own class, order of `LABELS`.
-        normalisation: of the mean average precision.
-        sites: of the queries.
+        groups: the first holds all queries.
+        operating_point: None where the validation lacks normals or strokes.
+        temperature: fitted on validation; None without one.
+        reliability: of the probabilities as they are, and temperature scaled (empty without).
+        size_curve: sensitivity over volume at the operating point; without one, by the
+            likeliest class.
     """
 
     num_index: int
-    num_queries: int
-    sites: tuple[str, ...]
-    normalisation: Normalisation
-    figures: dict[str, Interval]
-    confusion_KK: tuple[tuple[int, ...], ...]
+    options: EvaluationOptions
+    groups: tuple[Group, ...]
+    operating_point: OperatingPoint | None
+    temperature: float | None
+    reliability: tuple[ReliabilityBin, ...]
+    reliability_scaled: tuple[ReliabilityBin, ...]
+    size_curve: tuple[SizePoint, ...]
+
+    @property
+    def figures(self) -> Figures:
+        """The figures of all queries."""
+        return self.groups[0].figures
+
+    @property
+    def num_queries(self) -> int:
+        """Cases that asked."""
+        return self.groups[0].num_cases
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """Return the groups of a kind by name: the sites, the data."""
+        return tuple(group.name for group in self.groups if group.kind == kind)
+
+    def judgement(self) -> Judgement:
+        """Return how probabilities became calls."""
+        point = self.operating_point
+        return Judgement(
+            self.options.ranks,
+            self.options.least_specificity,
+            None if point is None else point.threshold,
+            self.temperature,
+            self.options.num_bins,
+        )
+
+
+def evaluate(
+    index: EmbeddedCases,
+    queries: EmbeddedCases,
+    *,
+    validation: EmbeddedCases | None = None,
+    options: EvaluationOptions | None = None,
+) -> EncoderEvaluation:
+    """Measure neighbours and classes, of all queries and of each data set, site and size.
+
+    Args:
+        validation: chooses the threshold and the temperature; should hold no query.
+
+    Raises:
+        ManifestError: index or queries are empty.
+    """
+    options = options or EvaluationOptions()
+    for name, cases in (("index", index), ("queries", queries)):
+        if not len(cases):
+            raise ManifestError(
+                f"The evaluation's {name} hold no case.", remedy="Name a split that has cases."
+            )
+    point, temperature = None, None
+    if validation is not None and len(validation):
+        point = choose_operating_point(validation, least_specificity=options.least_specificity)
+        temperature = fit_temperature(validation.truths_Q, validation.probabilities_QK)
+    hits = find_hits(queries, index, num_neighbours=max(options.ranks))
+    judgement = Judgement(
+        options.ranks,
+        options.least_specificity,
+        point.threshold if point else None,
+        temperature,
+        options.num_bins,
+    )
+    called_Q = queries.lesion_scores_Q >= point.threshold if point else queries.called_Q > 0
+    return EncoderEvaluation(
+        num_index=len(index),
+        options=options,
+        groups=tuple(
+            _measure(kind, name, queries.take(rows_Q), hits.take(rows_Q), judgement, options)
+            for kind, name, rows_Q in _groups(queries)
+        ),
+        operating_point=point,
+        temperature=temperature,
+        reliability=_reliability(queries, 1.0, options),
+        reliability_scaled=()
+        if temperature is None
+        else _reliability(queries, temperature, options),
+        size_curve=size_curve(queries, called_Q),
+    )
 
 
 def evaluate_encoder(
@@ -76,116 +170,72 @@ def evaluate_encoder(
     *,
     index: Sequence[EvaluationCase],
     queries: Sequence[EvaluationCase],
-    top_k: int = 5,
-    normalisation: Normalisation = Normalisation.REACHABLE,
-    num_resamples: int = 1000,
+    validation: Sequence[EvaluationCase] = (),
+    options: EvaluationOptions | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> EncoderEvaluation:
-    """Embed index and queries, and measure neighbours and classes.
+    """Embed all cases and `evaluate`.
 
     Raises:
         ManifestError: index or queries are empty.
     """
-    for name, cases in (("index", index), ("queries", queries)):
-        if not cases:
-            raise ManifestError(
-                f"The evaluation's {name} hold no case.", remedy="Name a split that has cases."
-            )
-    total = len(index) + len(queries)
-    tell = on_progress or (lambda _done, _total: None)
-    index_RD, _ = _embed(encoder, index, lambda done: tell(done, total))
-    queries_QD, probabilities_QK = _embed(
-        encoder, queries, lambda done: tell(len(index) + done, total)
-    )
-    truth = np.array([LABELS.index(case.label) for case in queries])
-    called = probabilities_QK.argmax(axis=1)
-    relevant_QN, num_relevant_Q = _relevant(queries, index, queries_QD, index_RD)
-    statistics = {
-        **_retrieval_statistics(relevant_QN, num_relevant_Q, top_k, normalisation),
-        **_class_statistics(truth, called),
-    }
-    patients = [case.patient_id for case in queries]
-    return EncoderEvaluation(
-        num_index=len(index),
-        num_queries=len(queries),
-        sites=tuple(sorted({case.site for case in queries})),
-        normalisation=normalisation,
-        figures={
-            name: bootstrap_interval(statistic, patients, num_resamples=num_resamples)
-            for name, statistic in statistics.items()
-        },
-        confusion_KK=tuple(
-            tuple(int(count) for count in row)
-            for row in classes.confusion(truth, called, num_classes=len(LABELS))
-        ),
-    )
-
-
-def _embed(
-    encoder: Embedder, cases: Sequence[EvaluationCase], done: Callable[[int], None]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    total, done = len(index) + len(queries) + len(validation), 0
     parts = []
-    for start in range(0, len(cases), _BATCH):
-        some = cases[start : start + _BATCH]
-        parts.append(encoder.embed(np.stack([case.load() for case in some])))
-        done(start + len(some))
-    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+    for name, cases in (("index", index), ("queries", queries), ("validation", validation)):
+        if name == "validation" and not cases:
+            continue
+        before = done
+        tell = None if on_progress is None else _progress(on_progress, before, total)
+        parts.append(embed_cases(encoder, cases, dataset=name, on_case=tell))
+        done += len(cases)
+    return evaluate(
+        parts[0], parts[1], validation=parts[2] if validation else None, options=options
+    )
 
 
-def _relevant(
-    queries: Sequence[EvaluationCase],
-    index: Sequence[EvaluationCase],
-    queries_QD: NDArray[np.float32],
-    index_RD: NDArray[np.float32],
-) -> tuple[NDArray[np.bool_], NDArray[np.int_]]:
-    query_labels, index_labels = (np.array([c.label for c in cases]) for cases in (queries, index))
-    query_patients = np.array([case.patient_id for case in queries])
-    index_patients = np.array([case.patient_id for case in index])
-    own_QR = query_patients[:, None] == index_patients[None, :]
-    same_QR = (query_labels[:, None] == index_labels[None, :]) & ~own_QR
-    ranks = retrieval.rank_neighbours(queries_QD, index_RD, excluded_QR=own_QR)
-    return np.take_along_axis(same_QR, ranks, axis=1), same_QR.sum(axis=1)
+def _progress(tell: Callable[[int, int], None], before: int, total: int) -> Callable[[int], None]:
+    return lambda done: tell(before + done, total)
 
 
-def _retrieval_statistics(
-    relevant_QN: NDArray[np.bool_],
-    num_relevant_Q: NDArray[np.int_],
-    top_k: int,
-    normalisation: Normalisation,
-) -> dict[str, Callable[[Rows], float]]:
-    average = retrieval.average_precision_at(relevant_QN, top_k, num_relevant_Q, normalisation)
-    return {
-        "precision@1": mean_of(retrieval.precision_at(relevant_QN, 1)),
-        f"precision@{top_k}": mean_of(retrieval.precision_at(relevant_QN, top_k)),
-        f"any-hit Acc@{top_k}": mean_of(retrieval.any_hit_at(relevant_QN, top_k)),
-        f"mAP@{top_k}": mean_of(average),
-    }
+def _groups(queries: EmbeddedCases) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+    yield "all", "all", np.ones(len(queries), bool)
+    for kind, column in (
+        ("data", queries.datasets),
+        ("site", queries.sites),
+        ("scanner", queries.scanners),
+    ):
+        for name in np.unique(column):
+            yield kind, str(name) or "not named", column == name
+    for name, inside_Q in size_bins(queries).items():
+        yield "lesion size", name, inside_Q
 
 
-def _class_statistics(
-    truth: NDArray[np.int_], called: NDArray[np.int_]
-) -> dict[str, Callable[[Rows], float]]:
-    def of_matrix(figure: Callable[[NDArray[np.int_]], float]) -> Callable[[Rows], float]:
-        return lambda rows: figure(
-            classes.confusion(truth[rows], called[rows], num_classes=len(LABELS))
-        )
+def _measure(
+    kind: str,
+    name: str,
+    cases: EmbeddedCases,
+    hits: NeighbourHits,
+    judgement: Judgement,
+    options: EvaluationOptions,
+) -> Group:
+    weights_SQ = draw_weights(
+        cases.patient_ids, num_resamples=options.num_resamples, seed=options.seed
+    )
+    values = figure_values(cases, hits, weights_SQ, judgement)
+    counts_KK = confusion(cases.truths_Q, cases.called_Q, num_classes=len(LABELS))
+    return Group(
+        kind=kind,
+        name=name,
+        num_cases=len(cases),
+        num_strokes=int(cases.is_stroke_Q.sum()),
+        num_patients=cases.num_patients,
+        figures={figure: sampled.interval() for figure, sampled in values.items()},
+        confusion_KK=tuple(tuple(int(count) for count in row) for row in counts_KK),
+    )
 
-    statistics = {
-        "balanced accuracy": of_matrix(classes.balanced_accuracy),
-        "any lesion: sensitivity": of_matrix(
-            lambda matrix: classes.sensitivity(classes.any_lesion(matrix), 1)
-        ),
-        "any lesion: specificity": of_matrix(
-            lambda matrix: classes.specificity(classes.any_lesion(matrix), 1)
-        ),
-    }
-    for number, label in enumerate(LABELS):
-        for name, figure in (
-            ("sensitivity", classes.sensitivity),
-            ("specificity", classes.specificity),
-            ("one-vs-rest accuracy", classes.one_vs_rest_accuracy),
-        ):
-            statistics[f"{label}: {name}"] = of_matrix(
-                lambda matrix, number=number, figure=figure: figure(matrix, number)  # type: ignore[misc]
-            )
-    return statistics
+
+def _reliability(
+    queries: EmbeddedCases, temperature: float, options: EvaluationOptions
+) -> tuple[ReliabilityBin, ...]:
+    scaled_QK = scale(queries.probabilities_QK, temperature)
+    return reliability(queries.truths_Q, scaled_QK, num_bins=options.num_bins)

@@ -1,0 +1,86 @@
+"""One folder that holds an encoder's whole study.
+
+    evaluation.json     every figure with its interval, settings, origin, counts, seeds
+    evaluation.md       the tables, one page
+    figures/*.png       one message each
+    embeddings/         what was embedded, kept by the caller for the next run
+
+A figure that is not defined is null in the JSON. Each file is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pirta.errors import StoreError
+from pirta.evaluation.encoder_study import EncoderStudy
+from pirta.evaluation.figures import draw_figures
+from pirta.evaluation.tables import render_markdown
+
+FORMAT_VERSION = 1
+JSON_NAME, MARKDOWN_NAME, FIGURES = "evaluation.json", "evaluation.md", "figures"
+
+
+def write_folder(out: Path, study: EncoderStudy) -> None:
+    """Write tables and figures.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    pictures = draw_figures(study)
+    text = json.dumps(to_json(study), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        (out / FIGURES).mkdir(parents=True, exist_ok=True)
+        for name, png in pictures.items():
+            _write(out / FIGURES / f"{name}.png", png)
+        _write(out / MARKDOWN_NAME, render_markdown(study).encode())
+        _write(out / JSON_NAME, text.encode())
+    except OSError as error:
+        raise StoreError(
+            f"The evaluation cannot be written to {out}: {error.strerror}.",
+            remedy="Make room there, or name another --out folder.",
+        ) from None
+
+
+def to_json(study: EncoderStudy) -> dict[str, object]:
+    """Return everything but the cases themselves, in plain JSON types."""
+    projection = study.projection
+    plane = None
+    if projection is not None:
+        plane = {name: value for name, value in vars(projection).items() if name != "plane_QP"}
+    content = {
+        "format_version": FORMAT_VERSION,
+        "origin": study.origin,
+        "evaluation": study.evaluation,
+        "site_probes": study.probes,
+        "projection": plane,
+        "comparison": study.comparison,
+        "compared_with": study.other,
+    }
+    return {name: _plain(value) for name, value in content.items()}
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _write(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_bytes(content)
+    draft.replace(path)
