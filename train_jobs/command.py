@@ -18,12 +18,18 @@ def job_main(
 ) -> None:
     """Parse the arguments, run the job, and say what came of it."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--run", required=True, help="named run: demo, tiny or paper")
+    parser.add_argument("--run", required=True, help="named run: demo, gpu, paper or tiny")
     parser.add_argument("--data", required=True, help="prepared store (pirta preprocess)")
     parser.add_argument(
         "--guests", default=None, help="prepared store of normals for fresh lesions"
     )
     parser.add_argument("--out", required=True, help="folder of the run; resumed if begun")
+    parser.add_argument(
+        "--without-ray", action="store_true", help="in this process, with torch alone"
+    )
+    parser.add_argument(
+        "--checkpoints", default=None, help="fsspec address of the checkpoints (default: in OUT)"
+    )
     if with_mae:
         parser.add_argument("--mae", default=None, help="weights folder of a finished MAE job")
     args = parser.parse_args()

@@ -1,7 +1,10 @@
 """A job's output folder: is it finished, and the final weights with their manifest.
 
 OUT/weights/        the finished checkpoint: model.safetensors, manifest.json
-OUT/<name>/         Ray Train's checkpoints; run.json and progress.jsonl lie beside them
+OUT/checkpoints/    where a killed run goes on from (`train_jobs.checkpoint_store`)
+OUT/<name>/         Ray Train's own record, where the run was started with Ray
+
+What else lies there is told in `train_jobs.run_folder` and `train_jobs.run_record`.
 """
 
 from __future__ import annotations
@@ -9,21 +12,23 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from pirta.errors import CheckpointError, TrainingError
 from pirta.models.checkpoint import MANIFEST_NAME, CheckpointManifest, verify_manifest
-
-if TYPE_CHECKING:
-    from ray.train import Result
+from train_jobs.checkpoint_store import CheckpointStore
+from train_jobs.presets import LoopSettings
 
 WEIGHTS_FOLDER = "weights"
 
 
 def finished(
-    out: Path, *, kind: str, run: Mapping[str, Any], data_sha256: str
+    out: Path, *, kind: str, settings: LoopSettings, data_sha256: str
 ) -> CheckpointManifest | None:
     """Return the manifest of a finished job in this folder, or None where it is not finished.
+
+    Settings that came into being after it was finished count as their defaults.
 
     Raises:
         TrainingError: the folder holds the finished weights of other settings or data.
@@ -32,8 +37,9 @@ def finished(
     if not (out / WEIGHTS_FOLDER / MANIFEST_NAME).is_file():
         return None
     manifest = verify_manifest(out / WEIGHTS_FOLDER, kind=kind)
-    if manifest.run != dict(run) or manifest.data_sha256 != data_sha256:
-        other = "settings" if manifest.run != dict(run) else "data"
+    same = _settings_of(manifest, type(settings)) == settings
+    if not same or manifest.data_sha256 != data_sha256:
+        other = "data" if same else "settings"
         raise TrainingError(
             f"{out} holds the finished weights of another run ({other} differ).",
             remedy="Name another --out folder.",
@@ -42,30 +48,35 @@ def finished(
 
 
 def export(
-    out: Path, result: Result, write: Callable[[Path, Path], CheckpointManifest]
+    out: Path,
+    checkpoints: CheckpointStore,
+    write: Callable[[Path, Path, dict[str, float]], CheckpointManifest],
 ) -> CheckpointManifest:
     """Write the final weights from the last checkpoint, in one step.
 
     Args:
-        write: gets Ray's checkpoint folder and an empty one, fills the latter and writes the
-            manifest there.
+        write: gets the checkpoint's files, an empty folder and the figures; fills the folder and
+            writes the manifest there.
 
     Raises:
-        TrainingError: training reported no checkpoint.
+        TrainingError: training left no checkpoint.
     """
-    if result.checkpoint is None:
+    last = checkpoints.latest()
+    if last is None:
         raise TrainingError(
             f"The run in {out} ended without a checkpoint.",
             remedy="Let it take at least one step.",
         )
     final = out / WEIGHTS_FOLDER
     with (
-        result.checkpoint.as_directory() as source,
+        tempfile.TemporaryDirectory(prefix="pirta-state-") as source,
         tempfile.TemporaryDirectory(dir=out, prefix=".weights-") as folder,
     ):
+        checkpoints.fetch(last, Path(source))
         filling = Path(folder) / WEIGHTS_FOLDER
         filling.mkdir()
-        manifest = write(Path(source), filling)
+        figures = figures_of({"step": last.step, **last.figures})
+        manifest = write(Path(source), filling, figures)
         if final.exists():  # half a checkpoint, or `finished` would have said so
             raise CheckpointError(
                 f"{final} exists without a manifest.", remedy="Remove it and run again."
@@ -74,10 +85,13 @@ def export(
     return manifest
 
 
-def figures_of(metrics: Mapping[str, Any] | None) -> dict[str, float]:
-    """Return what Ray reported last, numbers only."""
-    return {
-        name: round(float(value), 5)
-        for name, value in (metrics or {}).items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
-    }
+def figures_of(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return figures as they lie in a manifest."""
+    return {name: round(float(value), 5) for name, value in metrics.items()}
+
+
+def _settings_of(manifest: CheckpointManifest, kind: type[LoopSettings]) -> LoopSettings | None:
+    try:
+        return kind.model_validate(manifest.run)
+    except ValidationError:
+        return None

@@ -14,19 +14,18 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pirta.errors import TrainingError
-from pirta.pipelines.local_ray import ray_running
-from train_jobs.progress import ProgressFollower
+from pirta.errors import PirtaError, TrainingError
+from pirta.pipelines.local_ray import ray_running, storage_variables
+from train_jobs.progress import ProgressFollower, show_on_stderr
+from train_jobs.run_folder import claim_run_dir
 
 if TYPE_CHECKING:
     from ray.train import Result
 
-RUN_NAME = "run.json"
 _LOGICAL_CPUS = 4  # the controller and the workers need room even on a two-core machine
 SNAPSHOT_NAME = "checkpoint_manager_snapshot.json"
 
@@ -69,7 +68,8 @@ def launch(
     from ray.train.v2.torch.torch_trainer import TorchTrainer
 
     claim_run_dir(run_dir, config, name=name, resume=resume)
-    with ray_running(_LOGICAL_CPUS), ProgressFollower(run_dir, show or _show_on_stderr):
+    _check_snapshot(run_dir / name / SNAPSHOT_NAME)
+    with ray_running(_LOGICAL_CPUS), ProgressFollower(run_dir, show or show_on_stderr):
         trainer = TorchTrainer(
             train_loop,
             train_loop_config=config,
@@ -84,44 +84,18 @@ def launch(
                 storage_path=str(run_dir.resolve()),
                 failure_config=FailureConfig(max_failures=max_failures),
                 checkpoint_config=CheckpointConfig(num_to_keep=num_to_keep),
-                worker_runtime_env={"env_vars": {"PYTHONPATH": _source_roots()}},
+                worker_runtime_env={
+                    "env_vars": {"PYTHONPATH": _source_roots(), **storage_variables()}
+                },
             ),
         )
         try:
             return trainer.fit()
         except TrainingFailedError as error:
             raise TrainingError(
-                f"Training '{name}' in {run_dir} failed: {_last_line(error)}",
+                f"Training '{name}' in {run_dir} failed: {_reason(error)}",
                 remedy="Correct the cause and run the same command: it resumes.",
             ) from error
-
-
-def claim_run_dir(run_dir: Path, config: Mapping[str, Any], *, name: str, resume: bool) -> None:
-    """Make the run's folder and its `run.json`, or check that it holds the same run.
-
-    Raises:
-        TrainingError: see `launch`.
-    """
-    path = run_dir / RUN_NAME
-    content = {"name": name, "config": json.loads(json.dumps(config))}
-    if path.is_file():
-        known = json.loads(path.read_text(encoding="utf-8"))
-        if known != content:
-            raise TrainingError(
-                f"{run_dir} holds another run ({_difference(known, content)}).",
-                remedy="Name another --out folder, or repeat the command that began this one.",
-            )
-        if not resume:
-            raise TrainingError(
-                f"{run_dir} holds this run already.",
-                remedy="Allow it to resume, or name another --out folder.",
-            )
-        _check_snapshot(run_dir / name / SNAPSHOT_NAME)
-        return
-    run_dir.mkdir(parents=True, exist_ok=True)
-    temporary = run_dir / f".{RUN_NAME}.{os.getpid()}"
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
 
 
 def _check_snapshot(path: Path) -> None:
@@ -147,19 +121,17 @@ def _source_roots() -> str:
     return os.pathsep.join(dict.fromkeys([*(str(root) for root in roots), *known]))
 
 
-def _difference(known: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    if known.get("name") != asked["name"]:
-        return f"'{known.get('name')}', asked for '{asked['name']}'"
-    before, now = known.get("config", {}), asked["config"]
-    fields = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
-    return f"other settings: {', '.join(fields)}"
+def _reason(error: BaseException) -> str:
+    """Return what one of our own errors said on a worker, or the last line of Ray's report."""
+    for failure in getattr(error, "worker_failures", {}).values():
+        cause: BaseException | None = getattr(failure, "_base_exc", failure)
+        while cause is not None:
+            if isinstance(cause, PirtaError):
+                return cause.message
+            cause = cause.__cause__
+    return _last_line(error)
 
 
 def _last_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
-
-
-def _show_on_stderr(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()

@@ -1,30 +1,33 @@
-"""The one training loop of the encoder's jobs, as it runs in a Ray Train worker.
+"""The one training loop of the encoder's jobs: torch alone, whoever started it.
 
-It knows steps, the optimizer, checkpoints and progress; what is learnt is a `Task`. Every rank
-reports equally often; rank 0 alone writes. Rates warm up linearly and fall as a cosine to 0.
+It knows steps, pieces, the optimizer, checkpoints and the record; what is learnt is a `Task`,
+where it runs is a `Worker`. A step's batch, its masks and its rate follow from (seed, step,
+piece), so that a run that was killed goes the same way on, on as many workers as there are then.
 """
 
 from __future__ import annotations
 
-import math
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from safetensors import SafetensorError
+from torch import Tensor, distributed, nn
 from torch.utils.data import DataLoader
 
+from pirta.errors import StoreError, TrainingError
+from pirta.models.weights import load_weights
 from train_jobs.data import Batch, StepBatches
+from train_jobs.optimizer import make_optimizer, rate, set_rate
+from train_jobs.parallel import gradients_kept, pieces_of, wrap
 from train_jobs.presets import LoopSettings
-from train_jobs.progress import ProgressWriter
-from train_jobs.state import load_state, save_state
-
-_PROGRESS_EVERY_STEPS = 10
-_SMOOTHING = 0.9
+from train_jobs.run_record import RunRecord
+from train_jobs.state import gather_state, load_moments, write_state
+from train_jobs.worker import Worker
 
 
 class Task(Protocol):
@@ -44,88 +47,124 @@ class Task(Protocol):
         """Return figures on held-out cases; empty where there are none."""
 
 
-def run_loop(task: Task, settings: LoopSettings, *, run_dir: Path) -> None:
-    """Train until the last step, from the last complete checkpoint if there is one."""
-    import ray.train
-    from ray.train.torch import get_device, prepare_model
+def run_loop(task: Task, settings: LoopSettings, worker: Worker, *, run_dir: Path) -> None:
+    """Train until the last step, from the last complete checkpoint if there is one.
 
+    Raises:
+        TrainingError: the run cannot go on: nothing can be written any more, the loss is no
+            number, or the pieces cannot be shared out among the workers.
+        CheckpointError: the last checkpoint is damaged or of another network.
+    """
     torch.set_num_threads(settings.num_threads)
-    context = ray.train.get_context()
-    rank, world = context.get_world_rank(), context.get_world_size()
-    device = get_device()
-    optimizer = make_optimizer(task.model.to(device), settings)
-    first_step = _restore(task.model, optimizer)
-    model = prepare_model(task.model, move_to_device=False) if world > 1 else task.model
-    shown = _Shown(run_dir, settings, first_step) if rank == 0 else None
-    pieces = range(rank, settings.num_pieces, world)
-    batches = _stream(task.batches(), settings, first_step, pieces)
-    for step in range(first_step, settings.num_steps):
-        set_rate(optimizer, settings, step)
-        figures: dict[str, float] = {}
-        for piece in pieces:
-            torch.manual_seed(hash((settings.seed, step, piece)) & 0x7FFFFFFF)
-            # DDP takes the mean over workers: the sum over pieces of all, by their number.
-            share = world / settings.num_pieces
-            batch = _to_device(next(batches), device)
-            synced = piece == pieces[-1]
-            for name, value in _backward(task, model, batch, settings, share, synced).items():
-                figures[name] = figures.get(name, 0.0) + value / len(pieces)
-        _update(model, optimizer, settings)
-        done = step + 1
-        if shown:
-            shown.add(done, figures)
-        if done % settings.save_every_steps == 0 or done == settings.num_steps:
-            _report(task, optimizer, step=done, shown=shown)
+    try:
+        _Loop(task, settings, worker, run_dir).run()
+    except (OSError, SafetensorError, StoreError) as error:
+        raise _unwritable(error) from error
 
 
-def make_optimizer(model: nn.Module, settings: LoopSettings) -> torch.optim.AdamW:
-    """Return AdamW with decay on matrices only: not on biases, norms and positions."""
-    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim == 2]
-    others = [p for p in model.parameters() if p.requires_grad and p.ndim != 2]
-    groups = [
-        {"params": decayed, "weight_decay": settings.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.95))
+class _Loop:
+    """A run's network, optimizer and record, from a step on."""
 
+    def __init__(self, task: Task, settings: LoopSettings, worker: Worker, run_dir: Path) -> None:
+        self._task = task
+        self._settings = settings
+        self._worker = worker
+        self._pieces = pieces_of(settings, rank=worker.rank, world=worker.world)
+        task.model.to(worker.device)
+        with tempfile.TemporaryDirectory(prefix="pirta-restore-") as name:
+            folder = Path(name)
+            checkpoint = worker.checkpoints.latest()
+            if checkpoint is not None:
+                worker.checkpoints.fetch(checkpoint, folder)
+                load_weights(folder, task.model)
+            self._model = wrap(task.model, settings, world=worker.world)
+            self._optimizer = make_optimizer(task.model, settings)
+            self._first = 0
+            if checkpoint is not None:
+                self._first = load_moments(folder, task.model, self._optimizer)
+        self._record = (
+            RunRecord(run_dir, settings, first_step=self._first) if worker.rank == 0 else None
+        )
 
-def set_rate(optimizer: torch.optim.Optimizer, settings: LoopSettings, step: int) -> None:
-    """Set the learning rate of a step."""
-    warmup = max(1, round(settings.warmup_share * settings.num_steps))
-    if step < warmup:
-        share = (step + 1) / warmup
-    else:
-        through = (step - warmup) / max(1, settings.num_steps - warmup)
-        share = 0.5 * (1 + math.cos(math.pi * through))
-    for group in optimizer.param_groups:
-        group["lr"] = settings.learning_rate * share
+    def run(self) -> None:
+        """Take every step that is left."""
+        settings = self._settings
+        batches = _stream(self._task.batches(), settings, self._first, self._pieces)
+        for step in range(self._first, settings.num_steps):
+            started = time.perf_counter()
+            figures, waited_s = self._step(step, batches)
+            done = step + 1
+            if self._record:
+                taken_s = time.perf_counter() - started
+                self._record.add(
+                    done,
+                    figures,
+                    learning_rate=rate(settings, step),
+                    step_s=taken_s,
+                    waiting_share=waited_s / taken_s,
+                )
+            if done % settings.save_every_steps == 0 or done == settings.num_steps:
+                self._report(done)
+        if self._record:
+            self._record.close()
 
+    def _step(self, step: int, batches: Iterator[Batch]) -> tuple[dict[str, float], float]:
+        """Return the step's figures over all workers, and how long this one waited for data."""
+        settings, sums, waited_s = self._settings, dict[str, float](), 0.0
+        set_rate(self._optimizer, settings, step)
+        self._model.train()
+        for piece in self._pieces:
+            started = time.perf_counter()
+            batch = next(batches)
+            waited_s += time.perf_counter() - started
+            torch.manual_seed(seed_of(settings.seed, step, piece))
+            with gradients_kept(self._model, synced=piece == self._pieces[-1]):
+                figures = self._backward(_to_device(batch, self._worker.device))
+            for name, value in figures.items():
+                sums[name] = sums.get(name, 0.0) + value / settings.num_pieces
+        totals = _over_workers(sums, self._worker)
+        if not np.isfinite(totals["loss"]):
+            raise TrainingError(
+                f"The loss of step {step + 1} is {totals['loss']}.",
+                remedy="Lower the learning rate, or warm up for longer, in another --out folder.",
+            )
+        nn.utils.clip_grad_norm_(self._model.parameters(), settings.clip_norm)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        return totals, waited_s
 
-def _backward(
-    task: Task,
-    model: nn.Module,
-    batch: Batch,
-    settings: LoopSettings,
-    share: float,
-    synced: bool,
-) -> dict[str, float]:
-    """Add a piece's share to the gradients."""
-    model.train()
-    device = batch.volume_BCXYZ.device.type
-    waits: AbstractContextManager[None] = nullcontext()
-    if isinstance(model, DistributedDataParallel) and not synced:
-        waits = model.no_sync()
-    with waits:
-        with torch.autocast(device, torch.bfloat16, enabled=settings.use_bf16):
-            loss, figures = task.loss(model, batch)
+    def _backward(self, batch: Batch) -> dict[str, float]:
+        """Add a piece's share to the gradients."""
+        # Workers' gradients are averaged: this makes it the mean over all the pieces.
+        share = self._worker.world / self._settings.num_pieces
+        device = self._worker.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self._settings.use_bf16):
+            loss, figures = self._task.loss(self._model, batch)
         (share * loss).backward()  # type: ignore[no-untyped-call]
-    return {"loss": float(loss.detach()), **figures}
+        return {"loss": float(loss.detach()), **figures}
+
+    def _report(self, step: int) -> None:
+        """Store the state after `step` steps; every rank takes part."""
+        cut = self._worker.world > 1 and self._settings.strategy == "fsdp2"
+        state = gather_state(self._task.model, self._optimizer, step=step) if cut else None
+        figures: dict[str, float] = {}
+        if self._record or cut:
+            self._task.model.eval()
+            with torch.no_grad():
+                figures = self._task.validate()
+        folder = None
+        if self._record:
+            self._record.held_out(step, figures)
+            state = state or gather_state(self._task.model, self._optimizer, step=step)
+            folder = Path(tempfile.mkdtemp(prefix="pirta-state-"))
+            write_state(folder, state)
+            figures = {**self._record.smoothed, **figures}
+        self._worker.report(step, figures, folder)
 
 
-def _update(model: nn.Module, optimizer: torch.optim.Optimizer, settings: LoopSettings) -> None:
-    nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+def seed_of(*numbers: int) -> int:
+    """Return a seed for torch that follows from the numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 def _stream(
@@ -158,54 +197,22 @@ def _to_device(batch: Batch, device: torch.device) -> Batch:
     )
 
 
-def _restore(model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    import ray.train
-
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
-        return 0
-    with checkpoint.as_directory() as folder:
-        return load_state(Path(folder), model, optimizer)
-
-
-def _report(
-    task: Task,
-    optimizer: torch.optim.Optimizer,
-    *,
-    step: int,
-    shown: _Shown | None,
-) -> None:
-    import ray.train
-
-    if shown is None:
-        ray.train.report({"step": step})
-        return
-    task.model.eval()
-    with torch.inference_mode():
-        figures = task.validate()
-    shown.write(step, figures)
-    with tempfile.TemporaryDirectory() as folder:
-        save_state(Path(folder), task.model, optimizer, step=step)
-        ray.train.report(
-            {"step": step, **shown.smoothed, **figures},
-            checkpoint=ray.train.Checkpoint.from_directory(folder),
-        )
+def _over_workers(sums: dict[str, float], worker: Worker) -> dict[str, float]:
+    if worker.world == 1:
+        return sums
+    names = sorted(sums)
+    values = torch.tensor([sums[name] for name in names], dtype=torch.float64)
+    # Metal and some accelerators lack float64; NCCL wants the tensor where the network is.
+    values = values.to(worker.device)
+    distributed.all_reduce(values)
+    return dict(zip(names, values.tolist(), strict=True))
 
 
-class _Shown:
-    """Running means of the figures, written now and then."""
-
-    def __init__(self, run_dir: Path, settings: LoopSettings, first_step: int) -> None:
-        self.smoothed: dict[str, float] = {}
-        self._writer = ProgressWriter(run_dir, num_steps=settings.num_steps, first_step=first_step)
-
-    def add(self, step: int, figures: dict[str, float]) -> None:
-        for name, value in figures.items():
-            before = self.smoothed.get(name, value)
-            self.smoothed[name] = _SMOOTHING * before + (1 - _SMOOTHING) * value
-        if step % _PROGRESS_EVERY_STEPS == 0:
-            self._writer.write(step, self.smoothed)
-
-    def write(self, step: int, figures: dict[str, float]) -> None:
-        if figures:
-            self._writer.write(step, figures)
+def _unwritable(error: Exception) -> TrainingError:
+    full = "No space left" in str(error) or "no space is left" in str(error)
+    reason = "no space is left" if full else type(error).__name__
+    return TrainingError(
+        f"The run's files cannot be written: {reason}. Its complete checkpoints are kept.",
+        remedy="Make room, or make the folder writable again, and run the same command: it goes "
+        "on from the last complete checkpoint.",
+    )

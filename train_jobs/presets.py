@@ -7,7 +7,7 @@ ship with the repository on two cores; `tiny` is for tests.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -38,6 +38,13 @@ class LoopSettings(BaseModel):
         loader_processes: processes beside a worker that make its examples.
         save_every_steps: steps between two checkpoints to resume from.
         use_bf16: autocast to bfloat16.
+        layer_decay: the rate of each layer as a share of that of the next one above; 1 is off.
+        strategy: how several workers hold the network: "ddp" a copy each, "fsdp2" cut over them.
+        checkpoint_activations: blocks compute their activations again in the backward pass: about
+            a third more time for a fraction of the memory.
+        best_by: the held-out figure whose best checkpoint is kept beside the last ones, empty
+            for none; `best_is_lowest` where less of it is better.
+        max_failures: how often Ray Train replaces lost or failed workers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,6 +68,12 @@ class LoopSettings(BaseModel):
     save_every_steps: int = Field(ge=1)
     use_gpu: bool = False
     use_bf16: bool = True
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    strategy: Literal["ddp", "fsdp2"] = "ddp"
+    checkpoint_activations: bool = False
+    best_by: str = ""
+    best_is_lowest: bool = False
+    max_failures: int = Field(default=3, ge=0)
 
     @property
     def num_pieces(self) -> int:
@@ -84,6 +97,8 @@ class MaeRun(LoopSettings):
     num_volumes: int | None = Field(default=None, ge=1)
     keep_fraction: float = Field(default=0.25, gt=0, lt=1)
     decoder_size: int = Field(default=128, ge=4)
+    best_by: str = "val_mae_error"
+    best_is_lowest: bool = True
 
 
 class TerritoryRun(LoopSettings):
@@ -104,6 +119,7 @@ class TerritoryRun(LoopSettings):
     lesion_cell_weight: float = Field(default=6.0, gt=0)
     contrast_weight: float = Field(default=0.3, ge=0)
     contrast_temperature: float = Field(default=0.1, gt=0)
+    best_by: str = "val_balanced_accuracy"
 
 
 def mae_paper() -> MaeRun:

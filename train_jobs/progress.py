@@ -8,6 +8,7 @@ run's folder, which checkpoints need anyhow. Numbers only: nothing of a patient.
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ class ProgressWriter:
 
     def __init__(self, run_dir: Path, *, num_steps: int, first_step: int = 0) -> None:
         self._path = run_dir / PROGRESS_NAME
+        mend(self._path)
         self._num_steps = num_steps
         self._first_step = first_step
         self._started = time.monotonic()
@@ -42,6 +44,16 @@ class ProgressWriter:
         }
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
+
+
+def mend(path: Path) -> None:
+    """End a last line that a kill cut short, so that the next one stands alone."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with path.open("rb+") as stream:
+        stream.seek(-1, 2)
+        if stream.read(1) != b"\n":
+            stream.write(b"\n")
 
 
 def describe(line: Mapping[str, float | None]) -> str:
@@ -100,4 +112,11 @@ class ProgressFollower:
         complete = chunk.rfind(b"\n") + 1
         self._offset += complete
         for line in chunk[:complete].decode().splitlines():
-            self._show(describe(json.loads(line)))
+            if line.endswith("}"):  # else cut short by a kill, and ended by the next session
+                self._show(describe(json.loads(line)))
+
+
+def show_on_stderr(line: str) -> None:
+    """Write a line of progress for people."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

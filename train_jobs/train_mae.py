@@ -13,12 +13,13 @@ from typing import Any
 from pirta.models.checkpoint import CheckpointManifest, write_manifest
 from pirta.models.weights import load_weights, save_weights
 from train_jobs.command import job_main
-from train_jobs.job_folder import export, figures_of, finished
-from train_jobs.launch import launch
+from train_jobs.drive import drive
+from train_jobs.job_folder import export, finished
 from train_jobs.loop import run_loop
 from train_jobs.presets import MAE_RUNS, MaeRun, find_run
 from train_jobs.tasks import MAE_KIND, MaeTask, make_mae
 from train_jobs.training_pool import load_training_pool, locate
+from train_jobs.worker import Worker
 
 
 def train_mae(
@@ -27,12 +28,16 @@ def train_mae(
     store: str,
     out: Path,
     guests: str | None = None,
+    with_ray: bool = True,
+    checkpoints: str | None = None,
     show: Callable[[str], None] | None = None,
 ) -> CheckpointManifest:
     """Run the job, or go on with it, and return the manifest of DIR/weights.
 
     Args:
         guests: a prepared store of normal brains that join the training cohort's.
+        with_ray: on Ray Train's workers; else in this process, without Ray.
+        checkpoints: where they lie, any fsspec address; in `out` where None.
 
     Raises:
         TrainingError: the folder holds another run, or training failed.
@@ -41,21 +46,21 @@ def train_mae(
     run = settings.model_dump(mode="json")
     store, guests = locate(store), locate(guests) if guests else None
     pool = load_training_pool(store, guests)
-    known = finished(out, kind=MAE_KIND, run=run, data_sha256=pool.data_sha256)
+    known = finished(out, kind=MAE_KIND, settings=settings, data_sha256=pool.data_sha256)
     if known:
         return known
-    result = launch(
+    stored = drive(
         mae_loop,
         {"settings": run, "store": store, "guests": guests, "run_dir": str(out.resolve())},
+        settings=settings,
         run_dir=out,
         name="mae",
-        num_workers=settings.num_workers,
-        use_gpu=settings.use_gpu,
-        resume=True,
+        with_ray=with_ray,
+        checkpoints=checkpoints,
         show=show,
     )
 
-    def write(source: Path, folder: Path) -> CheckpointManifest:
+    def write(source: Path, folder: Path, figures: dict[str, float]) -> CheckpointManifest:
         model = make_mae(settings)
         load_weights(source, model)
         save_weights(folder, model, half=True)
@@ -66,19 +71,20 @@ def train_mae(
             run=run,
             data_sha256=pool.data_sha256,
             preprocessing_fingerprint=pool.fingerprint,
-            metrics=figures_of(result.metrics),
+            metrics=figures,
             command=f"python -m train_jobs.train_mae --run {settings.name} --data STORE --out DIR",
         )
 
-    return export(out, result, write)
+    return export(out, stored, write)
 
 
-def mae_loop(config: dict[str, Any]) -> None:
+def mae_loop(config: dict[str, Any], worker: Worker) -> None:
     """What each worker runs."""
     settings = MaeRun.model_validate(config["settings"])
     run_loop(
         MaeTask(settings, config["store"], config["guests"]),
         settings,
+        worker,
         run_dir=Path(config["run_dir"]),
     )
 
@@ -88,7 +94,12 @@ def main() -> None:
     job_main(
         "Pretrain the encoder by masked autoencoding.",
         lambda args: train_mae(
-            find_run(MAE_RUNS, args.run), store=args.data, guests=args.guests, out=Path(args.out)
+            find_run(MAE_RUNS, args.run),
+            store=args.data,
+            guests=args.guests,
+            out=Path(args.out),
+            with_ray=not args.without_ray,
+            checkpoints=args.checkpoints,
         ),
     )
 

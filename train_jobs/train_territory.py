@@ -17,12 +17,13 @@ from pirta.models.encoder import TerritoryEncoder
 from pirta.models.runtime import ENCODER_KIND, save_encoder
 from pirta.models.weights import load_weights
 from train_jobs.command import job_main
-from train_jobs.job_folder import export, figures_of, finished
-from train_jobs.launch import launch
+from train_jobs.drive import drive
+from train_jobs.job_folder import export, finished
 from train_jobs.loop import run_loop
 from train_jobs.presets import TERRITORY_RUNS, TerritoryRun, find_run
 from train_jobs.tasks import TerritoryTask, load_mae
 from train_jobs.training_pool import load_training_pool, locate
+from train_jobs.worker import Worker
 
 
 def train_territory(
@@ -32,6 +33,8 @@ def train_territory(
     out: Path,
     mae: Path | None,
     guests: str | None = None,
+    with_ray: bool = True,
+    checkpoints: str | None = None,
     show: Callable[[str], None] | None = None,
 ) -> CheckpointManifest:
     """Run the job, or go on with it, and return the manifest of DIR/weights.
@@ -39,6 +42,8 @@ def train_territory(
     Args:
         mae: a folder of kind "mae"; None starts from scratch.
         guests: a prepared store of normal brains that take fresh lesions beside the cohort's.
+        with_ray: on Ray Train's workers; else in this process, without Ray.
+        checkpoints: where they lie, any fsspec address; in `out` where None.
 
     Raises:
         TrainingError: the folder holds another run, or training failed.
@@ -48,12 +53,12 @@ def train_territory(
     run = settings.model_dump(mode="json")
     store, guests = locate(store), locate(guests) if guests else None
     pool = load_training_pool(store, guests)
-    known = finished(out, kind=ENCODER_KIND, run=run, data_sha256=pool.data_sha256)
+    known = finished(out, kind=ENCODER_KIND, settings=settings, data_sha256=pool.data_sha256)
     if known:
         return known
     if mae is not None:
         load_mae(mae, settings.encoder)  # a wrong one is told here, not by a worker
-    result = launch(
+    stored = drive(
         territory_loop,
         {
             "settings": run,
@@ -62,16 +67,16 @@ def train_territory(
             "mae": str(mae.resolve()) if mae else None,
             "run_dir": str(out.resolve()),
         },
+        settings=settings,
         run_dir=out,
         name="territory",
-        num_workers=settings.num_workers,
-        use_gpu=settings.use_gpu,
-        resume=True,
+        with_ray=with_ray,
+        checkpoints=checkpoints,
         show=show,
     )
     origin = "--mae MAE " if mae else ""
 
-    def write(source: Path, folder: Path) -> CheckpointManifest:
+    def write(source: Path, folder: Path, figures: dict[str, float]) -> CheckpointManifest:
         model = TerritoryEncoder(settings.encoder)
         load_weights(source, model)
         return save_encoder(
@@ -80,20 +85,20 @@ def train_territory(
             run=run,
             data_sha256=pool.data_sha256,
             preprocessing_fingerprint=pool.fingerprint,
-            metrics=figures_of(result.metrics),
+            metrics=figures,
             command=f"python -m train_jobs.train_territory --run {settings.name} --data STORE "
             f"{origin}--out DIR",
         )
 
-    return export(out, result, write)
+    return export(out, stored, write)
 
 
-def territory_loop(config: dict[str, Any]) -> None:
+def territory_loop(config: dict[str, Any], worker: Worker) -> None:
     """What each worker runs."""
     settings = TerritoryRun.model_validate(config["settings"])
     mae = Path(config["mae"]) if config["mae"] else None
     task = TerritoryTask(settings, config["store"], mae, config["guests"])
-    run_loop(task, settings, run_dir=Path(config["run_dir"]))
+    run_loop(task, settings, worker, run_dir=Path(config["run_dir"]))
 
 
 def main() -> None:
@@ -105,6 +110,8 @@ def main() -> None:
             store=args.data,
             guests=args.guests,
             out=Path(args.out),
+            with_ray=not args.without_ray,
+            checkpoints=args.checkpoints,
             mae=Path(args.mae) if args.mae else None,
         )
 

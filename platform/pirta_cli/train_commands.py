@@ -13,11 +13,18 @@ import typer
 
 app = typer.Typer(help="Train the encoder and the writer with Ray Train.", no_args_is_help=True)
 
-RunOption = Annotated[str, typer.Option("--run", help="Named run: demo, tiny or paper.")]
+RunOption = Annotated[str, typer.Option("--run", help="Named run: demo, gpu, paper or tiny.")]
 DataOption = Annotated[str, typer.Option("--data", help="Prepared store (`pirta preprocess`).")]
 GuestsOption = Annotated[
     str | None,
     typer.Option(help="Prepared store of a hospital's normals (`pirta cohort hosts`)."),
+]
+WithoutRayOption = Annotated[
+    bool, typer.Option("--without-ray", help="In this process, with torch alone.")
+]
+CheckpointsOption = Annotated[
+    str | None,
+    typer.Option(help="Address of the checkpoints, s3://… too; in the run's folder if left out."),
 ]
 
 
@@ -26,13 +33,22 @@ def mae(
     data: DataOption,
     out: Annotated[Path, typer.Option(help="The run's folder; resumed if begun.")],
     guests: GuestsOption = None,
+    without_ray: WithoutRayOption = False,
+    checkpoints: CheckpointsOption = None,
     run: RunOption = "demo",
 ) -> None:
     """Stage 1: pretrain the encoder as a masked autoencoder, without labels."""
     from train_jobs.presets import MAE_RUNS, find_run
     from train_jobs.train_mae import train_mae
 
-    train_mae(find_run(MAE_RUNS, run), store=data, guests=guests, out=out)
+    train_mae(
+        find_run(MAE_RUNS, run),
+        store=data,
+        guests=guests,
+        out=out,
+        with_ray=not without_ray,
+        checkpoints=checkpoints,
+    )
     typer.echo(str(out / "weights"))
 
 
@@ -44,13 +60,23 @@ def territory(
         Path | None, typer.Option(help="Weights of stage 1; from scratch where left out.")
     ] = None,
     guests: GuestsOption = None,
+    without_ray: WithoutRayOption = False,
+    checkpoints: CheckpointsOption = None,
     run: RunOption = "demo",
 ) -> None:
     """Stage 2: fine-tune the encoder for the four territory classes."""
     from train_jobs.presets import TERRITORY_RUNS, find_run
     from train_jobs.train_territory import train_territory
 
-    train_territory(find_run(TERRITORY_RUNS, run), store=data, guests=guests, out=out, mae=mae)
+    train_territory(
+        find_run(TERRITORY_RUNS, run),
+        store=data,
+        guests=guests,
+        out=out,
+        mae=mae,
+        with_ray=not without_ray,
+        checkpoints=checkpoints,
+    )
     typer.echo(str(out / "weights"))
 
 

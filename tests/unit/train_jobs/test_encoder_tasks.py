@@ -13,8 +13,8 @@ from pirta.errors import TrainingError
 from pirta.models.config import tiny
 from pirta.models.encoder import NUM_FINDING_ENTRIES, TerritoryEncoder
 from train_jobs.data import UNKNOWN, Batch
-from train_jobs.launch import claim_run_dir
-from train_jobs.loop import make_optimizer, set_rate
+from train_jobs.launch import _check_snapshot
+from train_jobs.optimizer import make_optimizer, set_rate
 from train_jobs.presets import (
     MAE_RUNS,
     TERRITORY_RUNS,
@@ -24,6 +24,7 @@ from train_jobs.presets import (
     territory_tiny,
 )
 from train_jobs.progress import ProgressFollower, ProgressWriter, describe
+from train_jobs.run_folder import claim_run_dir
 from train_jobs.state import load_state, save_state
 from train_jobs.tasks import TerritoryTask, cell_loss, contrast_loss, finding_loss
 
@@ -168,11 +169,11 @@ def test_a_folder_holds_one_run(tmp_path: Path) -> None:
 
 
 def test_half_a_list_of_checkpoints_is_said_with_its_remedy(tmp_path: Path) -> None:
-    claim_run_dir(tmp_path, {}, name="mae", resume=True)
-    (tmp_path / "mae").mkdir()
-    (tmp_path / "mae" / "checkpoint_manager_snapshot.json").write_text('{"checkpo')
+    path = tmp_path / "checkpoint_manager_snapshot.json"
+    _check_snapshot(path)
+    path.write_text('{"checkpo')
     with pytest.raises(TrainingError, match="cut short"):
-        claim_run_dir(tmp_path, {}, name="mae", resume=True)
+        _check_snapshot(path)
 
 
 def test_progress_is_followed_line_by_line_and_goes_on_after_a_resume(tmp_path: Path) -> None:
