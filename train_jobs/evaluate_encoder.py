@@ -8,6 +8,7 @@ one folder; what was embedded is kept there, so that a repeated run is quick.
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,7 +19,7 @@ from pirta.errors import InputError, PirtaError, ReleaseError
 from pirta.evaluation.embedded_cases import EmbeddedCases, join_cases
 from pirta.evaluation.encoder_evaluation import EvaluationOptions
 from pirta.evaluation.encoder_study import EncoderCases, EncoderStudy, Json, study_encoder
-from pirta.evaluation.report_folder import write_folder
+from pirta.evaluation.report_folder import make_folder, write_folder
 from pirta.evaluation.tables import render_markdown
 from pirta.models.checkpoint import current_commit
 from pirta.models.runtime import LoadedEncoder, load_encoder
@@ -26,6 +27,8 @@ from pirta.releases.record import read_release
 from train_jobs.evaluation_data import DataName, embedded_data, parse_data, studies_sha256
 
 VALIDATION_SPLIT = "val"
+
+_DEFAULTS = {"--num-resamples": 1000, "--seed": 0, "--num-permutations": 100}
 
 Progress = Callable[[int, int, str], None]
 """Called as `progress(done, total, what)`."""
@@ -50,8 +53,26 @@ class EvaluationPlan:
     compare: Path | None = None
     release: Path | None = None
     options: EvaluationOptions = field(default_factory=EvaluationOptions)
-    num_permutations: int = 200
+    num_permutations: int = 100
     num_threads: int = 1
+
+    def command(self) -> str:
+        """Return the command that measures this again."""
+        words = ["pirta", "evaluate", "encoder", "--encoder", str(self.encoder)]
+        words += ["--index", self.index.store, "--index-split", self.index.split or "all"]
+        for one in self.data:
+            words += ["--data", str(one)]
+        for option, value in (
+            ("--validation", self.validation),
+            ("--compare", self.compare),
+            ("--release", self.release),
+            ("--out", self.out),
+        ):
+            words += [option, str(value)] if value is not None else []
+        given = ("--num-resamples", self.options.num_resamples), ("--seed", self.options.seed)
+        for option, number in (*given, ("--num-permutations", self.num_permutations)):
+            words += [option, str(number)] if number != _DEFAULTS[option] else []
+        return shlex.join(words)
 
 
 def run_evaluation(plan: EvaluationPlan, *, on_progress: Progress | None = None) -> EncoderStudy:
@@ -68,6 +89,7 @@ def run_evaluation(plan: EvaluationPlan, *, on_progress: Progress | None = None)
             f"An evaluation needs data, each under a name of its own; given: {names or 'none'}.",
             remedy="Name them apart by --data NAME=STORE:SPLIT.",
         )
+    make_folder(plan.out)
     tell = on_progress or (lambda _done, _total, _what: None)
     encoder = load_encoder(plan.encoder, device="cpu", num_threads=plan.num_threads)
     release_id = None if plan.release is None else _check_release(plan.release, encoder)
@@ -78,6 +100,7 @@ def run_evaluation(plan: EvaluationPlan, *, on_progress: Progress | None = None)
         second = load_encoder(plan.compare, device="cpu", num_threads=plan.num_threads)
         other, other_origin = _embedded(second, plan, validation, tell), _encoder_origin(second)
     origin: dict[str, Json] = {
+        "command": plan.command(),
         "commit": current_commit(Path(__file__).parent),
         "encoder": _encoder_origin(encoder),
         "compared_with": other_origin,

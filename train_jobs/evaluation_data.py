@@ -48,6 +48,9 @@ class DataName:
     store: str
     split: str | None
 
+    def __str__(self) -> str:
+        return f"{self.name}={self.store}:{self.split or 'all'}"
+
 
 def parse_data(text: str) -> DataName:
     """Return what `[NAME=]STORE[:SPLIT]` names; the name defaults to folder and split.
@@ -62,7 +65,8 @@ def parse_data(text: str) -> DataName:
         )
     split = found["split"]
     folder = found["store"].rstrip("/").rsplit("/", maxsplit=1)[-1]
-    name = found["name"] or (f"{folder}:{split}" if split else folder)
+    words = f"{folder}-{split}" if split else folder
+    name = found["name"] or re.sub(r"[^A-Za-z0-9_.-]+", "-", words)
     return DataName(name, found["store"], None if split in (None, "all") else split)
 
 

@@ -43,7 +43,7 @@ def encoder(
         Path | None, typer.Option(help="A second encoder's folder, on the same cases.")
     ] = None,
     num_resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples.")] = 1000,
-    num_permutations: Annotated[int, typer.Option(min=0, help="Of the site probe.")] = 200,
+    num_permutations: Annotated[int, typer.Option(min=0, help="Of the site probe.")] = 100,
     seed: Annotated[int, typer.Option(help="Of bootstrap, probe and projection.")] = 0,
     settings: SettingsOption = None,
 ) -> None:

@@ -44,9 +44,10 @@ def write_embedded(path: Path, cases: EmbeddedCases, *, key: str) -> None:
         pq.write_table(table, draft)
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        if draft.exists():
+            draft.unlink()
         raise StoreError(
-            f"The embeddings cannot be written to {path.parent}: {error.strerror}.",
+            f"The embeddings cannot be written to {path.parent}: {error.strerror or error}.",
             remedy="Make room there, or name another --out folder.",
         ) from None
 

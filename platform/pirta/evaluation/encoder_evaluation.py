@@ -74,6 +74,10 @@ class EncoderEvaluation:
         groups: the first holds all queries.
         operating_point: None where the validation lacks normals or strokes.
         temperature: fitted on validation; None without one.
+        num_in_validation: queries that are validation cases too: there threshold and
+            temperature flatter.
+        num_in_index: queries whose patient has scans in the index, which are never neighbours;
+            most likely the encoder was trained on them.
         reliability: of the probabilities as they are, and temperature scaled (empty without).
         size_curve: sensitivity over volume at the operating point; without one, by the
             likeliest class.
@@ -87,6 +91,8 @@ class EncoderEvaluation:
     reliability: tuple[ReliabilityBin, ...]
     reliability_scaled: tuple[ReliabilityBin, ...]
     size_curve: tuple[SizePoint, ...]
+    num_in_validation: int = 0
+    num_in_index: int = 0
 
     @property
     def figures(self) -> Figures:
@@ -162,6 +168,8 @@ def evaluate(
         if temperature is None
         else _reliability(queries, temperature, options),
         size_curve=size_curve(queries, called_Q),
+        num_in_validation=_num_shared(queries, validation),
+        num_in_index=_num_shared(queries, index),
     )
 
 
@@ -195,6 +203,12 @@ def evaluate_encoder(
 
 def _progress(tell: Callable[[int, int], None], before: int, total: int) -> Callable[[int], None]:
     return lambda done: tell(before + done, total)
+
+
+def _num_shared(queries: EmbeddedCases, others: EmbeddedCases | None) -> int:
+    if others is None:
+        return 0
+    return int(np.isin(queries.patient_ids, others.patient_ids).sum())
 
 
 def _groups(queries: EmbeddedCases) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:

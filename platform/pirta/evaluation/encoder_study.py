@@ -52,7 +52,7 @@ def study_encoder(
     origin: Mapping[str, Json],
     other: EncoderCases | None = None,
     options: EvaluationOptions | None = None,
-    num_permutations: int = 200,
+    num_permutations: int = 100,
     on_stage: Callable[[str], None] | None = None,
 ) -> EncoderStudy:
     """Measure an encoder in every way; `other` is compared with it on the same cases.

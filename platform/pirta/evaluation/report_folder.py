@@ -33,19 +33,28 @@ def write_folder(out: Path, study: EncoderStudy) -> None:
     Raises:
         StoreError: the folder cannot be written.
     """
+    make_folder(out)
     pictures = draw_figures(study)
     text = json.dumps(to_json(study), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     try:
-        (out / FIGURES).mkdir(parents=True, exist_ok=True)
         for name, png in pictures.items():
             _write(out / FIGURES / f"{name}.png", png)
         _write(out / MARKDOWN_NAME, render_markdown(study).encode())
         _write(out / JSON_NAME, text.encode())
     except OSError as error:
-        raise StoreError(
-            f"The evaluation cannot be written to {out}: {error.strerror}.",
-            remedy="Make room there, or name another --out folder.",
-        ) from None
+        raise _unwritable(out, error) from None
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder: what cannot be written to is better known before hours of work.
+
+    Raises:
+        StoreError: it cannot be made.
+    """
+    try:
+        (out / FIGURES).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(out, error) from None
 
 
 def to_json(study: EncoderStudy) -> dict[str, object]:
@@ -64,6 +73,13 @@ def to_json(study: EncoderStudy) -> dict[str, object]:
         "compared_with": study.other,
     }
     return {name: _plain(value) for name, value in content.items()}
+
+
+def _unwritable(out: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"The evaluation cannot be written to {out}: {error.strerror or error}.",
+        remedy="Make room there, or name another --out folder.",
+    )
 
 
 def _plain(value: object) -> object:

@@ -53,7 +53,7 @@ def probe_sites(
     *,
     among: str,
     target: str = "site",
-    num_permutations: int = 200,
+    num_permutations: int = 100,
     num_resamples: int = 1000,
     seed: int = 0,
 ) -> SiteProbe:
@@ -127,7 +127,7 @@ def _cross_validated(
 
     fewest = min(len(np.unique(patient_ids[truth_Q == number])) for number in np.unique(truth_Q))
     folds = StratifiedGroupKFold(min(_MOST_FOLDS, fewest), shuffle=True, random_state=seed)
-    probe = LogisticRegression(class_weight="balanced", max_iter=2000, tol=1e-3)
+    probe = LogisticRegression(class_weight="balanced", max_iter=2000, tol=1e-2)
     called = cross_val_predict(probe, features_QR, truth_Q, groups=patient_ids, cv=folds)
     return np.asarray(called, dtype=np.int64)
 

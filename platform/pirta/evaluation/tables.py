@@ -49,18 +49,30 @@ def caption(evaluation: EncoderEvaluation) -> str:
         if point is None
         else f'"At threshold": {point}.'
     )
+    notes = ""
+    if evaluation.num_in_validation:
+        notes += (
+            f" {evaluation.num_in_validation} queries are of patients that threshold and "
+            "temperature were chosen on, which flatters."
+        )
+    if evaluation.num_in_index:
+        notes += (
+            f" {evaluation.num_in_index} queries are of patients in the index, whose own scans "
+            "are left out: most likely training data."
+        )
     return (
         f"{everything.num_cases} queries ({everything.num_strokes} strokes, "
         f"{everything.num_patients} patients; sites {', '.join(evaluation.names('site'))}) against "
         f"{evaluation.num_index} index cases; mAP normalised by {NORMALISATION}; 95 % bootstrap "
-        f"intervals over patients, {evaluation.options.num_resamples} resamples. {threshold}"
+        f"intervals over patients, {evaluation.options.num_resamples} resamples. {threshold}{notes}"
     )
 
 
 def render_markdown(study: EncoderStudy) -> str:
     """Return the study as one page of tables."""
-    evaluation = study.evaluation
-    blocks = [caption(evaluation), _by_data(evaluation), _by_class(evaluation)]
+    evaluation, command = study.evaluation, study.origin.get("command")
+    blocks = [f"```bash\n{command}\n```"] if command else []
+    blocks += [caption(evaluation), _by_data(evaluation), _by_class(evaluation)]
     blocks += [_confusion(evaluation.groups[0])]
     blocks += [_by_group(evaluation, kind, _OF_PARTS) for kind in _kinds(evaluation)]
     blocks += [_by_group(evaluation, "lesion size", _OF_SIZES), _probes(study.probes)]
