@@ -85,6 +85,12 @@ class BrainNotFoundError(InputError):
     code = "brain_not_found"
 
 
+class RegistrationError(InputError):
+    """A brain that cannot be brought onto the template, or not well enough to be used."""
+
+    code = "registration_failed"
+
+
 class JudgedGate(Protocol):
     """A `pirta.contracts.quality.GateResult`; the contract lies above this module."""
 
