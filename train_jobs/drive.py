@@ -14,10 +14,17 @@ from typing import Any
 import torch
 
 from pirta.errors import TrainingError
+from train_jobs.case_source import CaseSource
 from train_jobs.checkpoint_store import CHECKPOINTS_FOLDER, CheckpointStore
 from train_jobs.presets import LoopSettings
 from train_jobs.progress import ProgressFollower, show_on_stderr
-from train_jobs.run_folder import claim_run_dir, draw_curves, note_session
+from train_jobs.run_folder import (
+    claim_run_dir,
+    draw_curves,
+    note_session,
+    write_data_manifest,
+)
+from train_jobs.training_pool import TrainingPool, load_pool
 from train_jobs.worker import PlainWorker, Worker
 
 
@@ -28,7 +35,8 @@ def drive(
     settings: LoopSettings,
     run_dir: Path,
     name: str,
-    with_ray: bool = True,
+    source: CaseSource,
+    pool: TrainingPool,
     checkpoints: str | None = None,
     show: Callable[[str], None] | None = None,
 ) -> CheckpointStore:
@@ -36,7 +44,8 @@ def drive(
 
     Args:
         config: what tells two runs apart, JSON values only.
-        with_ray: on Ray Train's workers; else in this process.
+        source: of the cases; says too whether Ray drives the run.
+        pool: what the run learns from, for its record.
         checkpoints: any fsspec address; a folder of the run where None.
         show: gets a line of progress at a time; standard error where None.
 
@@ -44,14 +53,21 @@ def drive(
         TrainingError: the folder holds another run, or training failed for good.
     """
     claim_run_dir(run_dir, config, name=name, resume=True)
-    note_session(run_dir, with_ray=with_ray)
+    held_out = load_pool(config["store"], split="val", required=False, load=source.load)
+    write_data_manifest(
+        run_dir,
+        {"train": pool.cases, "guests": pool.guests, "val": held_out.cases},
+        data_sha256=pool.data_sha256,
+        fingerprint=pool.fingerprint,
+    )
+    note_session(run_dir, with_ray=source.with_ray)
     store = CheckpointStore(
         checkpoints or str(run_dir.resolve() / CHECKPOINTS_FOLDER),
         best_by=settings.best_by or None,
         lowest=settings.best_is_lowest,
     )
-    if with_ray:
-        _with_ray(loop, config, store, settings=settings, run_dir=run_dir, name=name, show=show)
+    if source.with_ray:
+        _with_ray(loop, config, store, settings, source, run_dir=run_dir, name=name, show=show)
     else:
         device = torch.device("cuda" if settings.use_gpu else "cpu")
         if settings.use_gpu and not torch.cuda.is_available():
@@ -61,7 +77,7 @@ def drive(
             )
         with (
             ProgressFollower(run_dir, show or show_on_stderr),
-            PlainWorker(store, device=device) as worker,
+            PlainWorker(store, source.load, device=device) as worker,
         ):
             loop(config, worker)
     draw_curves(run_dir)
@@ -72,8 +88,9 @@ def _with_ray(
     loop: Callable[[dict[str, Any], Worker], None],
     config: dict[str, Any],
     store: CheckpointStore,
-    *,
     settings: LoopSettings,
+    source: CaseSource,
+    *,
     run_dir: Path,
     name: str,
     show: Callable[[str], None] | None,
@@ -85,7 +102,7 @@ def _with_ray(
     # more, and a kill may have left half of it.
     (run_dir / name / SNAPSHOT_NAME).unlink(missing_ok=True)
     launch(
-        partial(on_ray, loop, store),
+        partial(on_ray, loop, store, source.names),
         config,
         run_dir=run_dir,
         name=name,
@@ -93,5 +110,6 @@ def _with_ray(
         use_gpu=settings.use_gpu,
         resume=True,
         max_failures=settings.max_failures,
+        datasets=source.datasets,
         show=show,
     )

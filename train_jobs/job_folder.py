@@ -24,7 +24,7 @@ WEIGHTS_FOLDER = "weights"
 
 
 def finished(
-    out: Path, *, kind: str, settings: LoopSettings, data_sha256: str
+    out: Path, *, kind: str, settings: LoopSettings, data_sha256: Callable[[], str]
 ) -> CheckpointManifest | None:
     """Return the manifest of a finished job in this folder, or None where it is not finished.
 
@@ -38,7 +38,7 @@ def finished(
         return None
     manifest = verify_manifest(out / WEIGHTS_FOLDER, kind=kind)
     same = _settings_of(manifest, type(settings)) == settings
-    if not same or manifest.data_sha256 != data_sha256:
+    if not same or manifest.data_sha256 != data_sha256():
         other = "data" if same else "settings"
         raise TrainingError(
             f"{out} holds the finished weights of another run ({other} differ).",

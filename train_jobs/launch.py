@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +24,10 @@ from train_jobs.progress import ProgressFollower, show_on_stderr
 from train_jobs.run_folder import claim_run_dir
 
 if TYPE_CHECKING:
+    import ray.data
     from ray.train import Result
 
-_LOGICAL_CPUS = 4  # the controller and the workers need room even on a two-core machine
+LOGICAL_CPUS = 4  # the controller and the workers need room even on a two-core machine
 SNAPSHOT_NAME = "checkpoint_manager_snapshot.json"
 
 TrainLoop = Callable[[dict[str, Any]], Any]
@@ -44,6 +45,7 @@ def launch(
     cpus_per_worker: int = 1,
     num_to_keep: int = 2,
     max_failures: int = 3,
+    datasets: Mapping[str, ray.data.Dataset] | None = None,
     show: Callable[[str], None] | None = None,
 ) -> Result:
     """Run `train_loop(config)` on every worker until it ends, and return Ray Train's result.
@@ -55,6 +57,7 @@ def launch(
         config: what the loop gets, JSON values only: it is what tells two runs apart.
         num_workers: a number, or (fewest, most) for an elastic run.
         resume: go on where the folder holds this run already; without it, that is an error.
+        datasets: what each worker sees whole, with `ray.train.get_dataset_shard(name)`.
         show: gets a line of progress at a time; standard error where None.
 
     Raises:
@@ -62,6 +65,7 @@ def launch(
             training failed for good.
     """
     # `ray.train` exports these too, but there type checkers see the first version's signatures.
+    from ray.train import DataConfig
     from ray.train.torch import TorchConfig
     from ray.train.v2.api.config import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.v2.api.exceptions import TrainingFailedError
@@ -69,10 +73,12 @@ def launch(
 
     claim_run_dir(run_dir, config, name=name, resume=resume)
     _check_snapshot(run_dir / name / SNAPSHOT_NAME)
-    with ray_running(_LOGICAL_CPUS), ProgressFollower(run_dir, show or show_on_stderr):
+    with ray_running(LOGICAL_CPUS), ProgressFollower(run_dir, show or show_on_stderr):
         trainer = TorchTrainer(
             train_loop,
             train_loop_config=config,
+            datasets=dict(datasets or {}),
+            dataset_config=DataConfig(datasets_to_split=[]),
             torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
             scaling_config=ScalingConfig(
                 num_workers=num_workers,

@@ -18,6 +18,8 @@ from ray.train.torch import get_device
 from ray.train.v2.api.report_config import CheckpointUploadMode
 
 from train_jobs.checkpoint_store import CheckpointStore
+from train_jobs.ray_cases import RayCases
+from train_jobs.training_pool import LoadCases
 from train_jobs.worker import Worker, publish_and_remove
 
 POINTER_NAME = "stored.json"
@@ -26,10 +28,11 @@ WorkerLoop = Callable[[dict[str, Any], Worker], None]
 
 
 class RayWorker:
-    """See `train_jobs.worker.Worker`."""
+    """See `train_jobs.worker.Worker`; `names` are the datasets' names by store."""
 
-    def __init__(self, checkpoints: CheckpointStore) -> None:
+    def __init__(self, checkpoints: CheckpointStore, names: Mapping[str, str]) -> None:
         context = ray.train.get_context()
+        self._names = names
         self._checkpoints = checkpoints
         self._rank: int = context.get_world_rank()
         self._world: int = context.get_world_size()
@@ -51,6 +54,12 @@ class RayWorker:
     @property
     def checkpoints(self) -> CheckpointStore:
         return self._checkpoints
+
+    @property
+    def load_cases(self) -> LoadCases:
+        """Return what takes the cases from this run's datasets."""
+        shards = {store: ray.train.get_dataset_shard(name) for store, name in self._names.items()}
+        return RayCases(shards)
 
     def report(self, step: int, figures: Mapping[str, float], folder: Path | None) -> None:
         """See `Worker`: a failed upload ends the worker, and Ray Train may start it again."""
@@ -81,6 +90,15 @@ class RayWorker:
         return ray.train.Checkpoint(path, filesystem)
 
 
-def on_ray(loop: WorkerLoop, checkpoints: CheckpointStore, config: dict[str, Any]) -> None:
-    """Run a loop on this Ray Train worker; the driver fixes the first two arguments."""
-    loop(config, RayWorker(checkpoints))
+def on_ray(
+    loop: WorkerLoop,
+    checkpoints: CheckpointStore,
+    names: Mapping[str, str],
+    config: dict[str, Any],
+) -> None:
+    """Run a loop on this Ray Train worker; the driver fixes all arguments but the last.
+
+    Args:
+        names: of the datasets, by store.
+    """
+    loop(config, RayWorker(checkpoints, names))

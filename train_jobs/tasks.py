@@ -22,7 +22,14 @@ from pirta.models.weights import load_weights
 from train_jobs.augment import Strength
 from train_jobs.data import Batch, ExampleMaker, StepBatches, as_stored
 from train_jobs.presets import LoopSettings, MaeRun, TerritoryRun
-from train_jobs.training_pool import PoolCase, TrainingPool, limited, load_pool, load_training_pool
+from train_jobs.training_pool import (
+    LoadCases,
+    PoolCase,
+    TrainingPool,
+    limited,
+    load_pool,
+    load_training_pool,
+)
 
 MAE_KIND = "mae"
 _BATCH = 8
@@ -31,10 +38,17 @@ _BATCH = 8
 class MaeTask:
     """Draw removed patches. Half the volumes hold lesions, which it never is told."""
 
-    def __init__(self, settings: MaeRun, store: str, guests: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: MaeRun,
+        store: str,
+        guests: str | None = None,
+        *,
+        load: LoadCases | None = None,
+    ) -> None:
         self._settings = settings
-        self._pool = limited(load_training_pool(store, guests), settings.num_volumes)
-        self._held_out = load_pool(store, split="val", required=False)
+        self._pool = limited(load_training_pool(store, guests, load=load), settings.num_volumes)
+        self._held_out = load_pool(store, split="val", required=False, load=load)
         self.model = make_mae(settings)
 
     def batches(self) -> StepBatches:
@@ -58,11 +72,17 @@ class TerritoryTask:
     """Call the territory, and say where the lesion is."""
 
     def __init__(
-        self, settings: TerritoryRun, store: str, mae: Path | None, guests: str | None = None
+        self,
+        settings: TerritoryRun,
+        store: str,
+        mae: Path | None,
+        guests: str | None = None,
+        *,
+        load: LoadCases | None = None,
     ) -> None:
         self._settings = settings
-        self._pool = load_training_pool(store, guests)
-        self._held_out = load_pool(store, split="val", required=False)
+        self._pool = load_training_pool(store, guests, load=load)
+        self._held_out = load_pool(store, split="val", required=False, load=load)
         torch.manual_seed(settings.seed)
         self.model = TerritoryEncoder(settings.encoder)
         if mae is not None:

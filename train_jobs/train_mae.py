@@ -12,6 +12,7 @@ from typing import Any
 
 from pirta.models.checkpoint import CheckpointManifest, write_manifest
 from pirta.models.weights import load_weights, save_weights
+from train_jobs.case_source import open_cases
 from train_jobs.command import job_main
 from train_jobs.drive import drive
 from train_jobs.job_folder import export, finished
@@ -45,20 +46,35 @@ def train_mae(
     """
     run = settings.model_dump(mode="json")
     store, guests = locate(store), locate(guests) if guests else None
-    pool = load_training_pool(store, guests)
-    known = finished(out, kind=MAE_KIND, settings=settings, data_sha256=pool.data_sha256)
+    known = finished(
+        out,
+        kind=MAE_KIND,
+        settings=settings,
+        data_sha256=lambda: load_training_pool(store, guests).data_sha256,
+    )
     if known:
         return known
-    stored = drive(
-        mae_loop,
-        {"settings": run, "store": store, "guests": guests, "run_dir": str(out.resolve())},
-        settings=settings,
-        run_dir=out,
-        name="mae",
-        with_ray=with_ray,
-        checkpoints=checkpoints,
-        show=show,
-    )
+    with open_cases(store, guests, with_ray=with_ray) as source:
+        pool = load_training_pool(store, guests, load=source.load)
+        config = {
+            "settings": run,
+            "store": store,
+            "guests": guests,
+            "data_sha256": pool.data_sha256,
+            "run_dir": str(out.resolve()),
+        }
+        stored = drive(
+            mae_loop,
+            config,
+            settings=settings,
+            run_dir=out,
+            name="mae",
+            source=source,
+            pool=pool,
+            checkpoints=checkpoints,
+            show=show,
+        )
+        data_sha256, fingerprint = pool.data_sha256, pool.fingerprint
 
     def write(source: Path, folder: Path, figures: dict[str, float]) -> CheckpointManifest:
         model = make_mae(settings)
@@ -69,8 +85,8 @@ def train_mae(
             kind=MAE_KIND,
             config=settings.encoder.model_dump(mode="json"),
             run=run,
-            data_sha256=pool.data_sha256,
-            preprocessing_fingerprint=pool.fingerprint,
+            data_sha256=data_sha256,
+            preprocessing_fingerprint=fingerprint,
             metrics=figures,
             command=f"python -m train_jobs.train_mae --run {settings.name} --data STORE --out DIR",
         )
@@ -82,7 +98,7 @@ def mae_loop(config: dict[str, Any], worker: Worker) -> None:
     """What each worker runs."""
     settings = MaeRun.model_validate(config["settings"])
     run_loop(
-        MaeTask(settings, config["store"], config["guests"]),
+        MaeTask(settings, config["store"], config["guests"], load=worker.load_cases),
         settings,
         worker,
         run_dir=Path(config["run_dir"]),

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pirta.models.checkpoint import CheckpointManifest
+from pirta.errors import FingerprintError
+from pirta.models.checkpoint import CheckpointManifest, read_manifest
 from pirta.models.encoder import TerritoryEncoder
 from pirta.models.runtime import ENCODER_KIND, save_encoder
 from pirta.models.weights import load_weights
+from train_jobs.case_source import open_cases
 from train_jobs.command import job_main
 from train_jobs.drive import drive
 from train_jobs.job_folder import export, finished
@@ -48,32 +50,45 @@ def train_territory(
     Raises:
         TrainingError: the folder holds another run, or training failed.
         CheckpointError: the MAE weights do not fit.
+        FingerprintError: they were trained on volumes prepared in another way.
         ManifestError: the store cannot be trained on.
     """
     run = settings.model_dump(mode="json")
     store, guests = locate(store), locate(guests) if guests else None
-    pool = load_training_pool(store, guests)
-    known = finished(out, kind=ENCODER_KIND, settings=settings, data_sha256=pool.data_sha256)
+    known = finished(
+        out,
+        kind=ENCODER_KIND,
+        settings=settings,
+        data_sha256=lambda: load_training_pool(store, guests).data_sha256,
+    )
     if known:
         return known
     if mae is not None:
         load_mae(mae, settings.encoder)  # a wrong one is told here, not by a worker
-    stored = drive(
-        territory_loop,
-        {
+    with open_cases(store, guests, with_ray=with_ray) as source:
+        pool = load_training_pool(store, guests, load=source.load)
+        if mae is not None:
+            _check_fingerprint(mae, pool.fingerprint)
+        config = {
             "settings": run,
             "store": store,
             "guests": guests,
+            "data_sha256": pool.data_sha256,
             "mae": str(mae.resolve()) if mae else None,
             "run_dir": str(out.resolve()),
-        },
-        settings=settings,
-        run_dir=out,
-        name="territory",
-        with_ray=with_ray,
-        checkpoints=checkpoints,
-        show=show,
-    )
+        }
+        stored = drive(
+            territory_loop,
+            config,
+            settings=settings,
+            run_dir=out,
+            name="territory",
+            source=source,
+            pool=pool,
+            checkpoints=checkpoints,
+            show=show,
+        )
+        data_sha256, fingerprint = pool.data_sha256, pool.fingerprint
     origin = "--mae MAE " if mae else ""
 
     def write(source: Path, folder: Path, figures: dict[str, float]) -> CheckpointManifest:
@@ -83,8 +98,8 @@ def train_territory(
             folder,
             model,
             run=run,
-            data_sha256=pool.data_sha256,
-            preprocessing_fingerprint=pool.fingerprint,
+            data_sha256=data_sha256,
+            preprocessing_fingerprint=fingerprint,
             metrics=figures,
             command=f"python -m train_jobs.train_territory --run {settings.name} --data STORE "
             f"{origin}--out DIR",
@@ -97,8 +112,18 @@ def territory_loop(config: dict[str, Any], worker: Worker) -> None:
     """What each worker runs."""
     settings = TerritoryRun.model_validate(config["settings"])
     mae = Path(config["mae"]) if config["mae"] else None
-    task = TerritoryTask(settings, config["store"], mae, config["guests"])
+    task = TerritoryTask(settings, config["store"], mae, config["guests"], load=worker.load_cases)
     run_loop(task, settings, worker, run_dir=Path(config["run_dir"]))
+
+
+def _check_fingerprint(mae: Path, fingerprint: str) -> None:
+    known = read_manifest(mae).preprocessing_fingerprint
+    if known != fingerprint:
+        raise FingerprintError(
+            f"The MAE checkpoint was trained on volumes prepared as {known}, the training store "
+            f"was prepared as {fingerprint}.",
+            remedy="Pretrain on a store of the same settings, or prepare the store again.",
+        )
 
 
 def main() -> None:

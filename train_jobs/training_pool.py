@@ -6,9 +6,10 @@ Axis suffixes: C channels, X Y Z voxels. Volumes stay float16 (2 MB each), label
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +56,17 @@ class TrainingPool:
         return tuple(case for cases in self.by_label.values() for case in cases)
 
 
-def load_pool(store: str, *, split: str, required: bool = True) -> TrainingPool:
+LoadCases: TypeAlias = Callable[[str, Sequence[PreparedCase]], Iterable[PoolCase]]
+"""Given a store and some rows of its table, their cases, in the same order."""
+
+
+def load_pool(
+    store: str, *, split: str, required: bool = True, load: LoadCases | None = None
+) -> TrainingPool:
     """Read one split of a prepared store into memory.
+
+    Args:
+        load: brings the cases' arrays; from the store's files where None.
 
     Raises:
         ManifestError: the store cannot be read, the split is empty though `required`, or its
@@ -76,7 +86,8 @@ def load_pool(store: str, *, split: str, required: bool = True) -> TrainingPool:
             f"The prepared store {store} mixes {len(fingerprints)} ways of preprocessing.",
             remedy="Preprocess the whole cohort again with one set of settings.",
         )
-    return _assemble((_load(row) for row in chosen), fingerprints[0])
+    cases = map(load_case, chosen) if load is None else load(store, chosen)
+    return _assemble(cases, fingerprints[0])
 
 
 def limited(pool: TrainingPool, num_volumes: int | None) -> TrainingPool:
@@ -106,17 +117,19 @@ def limited(pool: TrainingPool, num_volumes: int | None) -> TrainingPool:
     )
 
 
-def load_training_pool(store: str, guests: str | None) -> TrainingPool:
+def load_training_pool(
+    store: str, guests: str | None, *, load: LoadCases | None = None
+) -> TrainingPool:
     """Read the split "train" of a store, and the normal brains of a second one as guests.
 
     Raises:
         ManifestError: see `load_pool`; or the second store holds no normal brain with a
             territory map, or was prepared in another way.
     """
-    pool = load_pool(store, split="train")
+    pool = load_pool(store, split="train", load=load)
     if guests is None:
         return pool
-    others = load_pool(guests, split="train")
+    others = load_pool(guests, split="train", load=load)
     if others.fingerprint != pool.fingerprint:
         raise ManifestError(
             f"The guests' store {guests} was prepared as {others.fingerprint}, the training "
@@ -159,13 +172,25 @@ def _assemble(cases: Iterable[PoolCase], fingerprint: str) -> TrainingPool:
     )
 
 
-def _load(row: PreparedCase) -> PoolCase:
+def load_case(row: PreparedCase) -> PoolCase:
+    """Read a case's arrays from the store.
+
+    Raises:
+        ManifestError: one is missing or damaged, or holds values that are no numbers.
+    """
+    volume = load_volume(row.array_uri).astype(np.float16)
+    num_odd = int(volume.size - np.isfinite(volume).sum())
+    if num_odd:
+        raise ManifestError(
+            f"The prepared array {row.array_uri} holds {num_odd} values that are not finite.",
+            remedy="Prepare that study again, or take its row out of the cohort.",
+        )
     return PoolCase(
         case_id=row.case.case_id,
         site=row.case.site,
         label=row.case.label,
         finding=row.case.finding,
-        volume_CXYZ=load_volume(row.array_uri).astype(np.float16),
+        volume_CXYZ=volume,
         mask_XYZ=load_labels(row.mask_uri) if row.mask_uri else None,
         territory_XYZ=load_labels(row.territory_uri) if row.territory_uri else None,
     )

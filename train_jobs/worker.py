@@ -15,6 +15,7 @@ from typing import Protocol
 import torch
 
 from train_jobs.checkpoint_store import CheckpointStore
+from train_jobs.training_pool import LoadCases
 
 
 class Worker(Protocol):
@@ -25,6 +26,7 @@ class Worker(Protocol):
         world: how many there are.
         device: where the network goes.
         checkpoints: where the run goes on from.
+        load_cases: brings the store's cases.
     """
 
     @property
@@ -38,6 +40,9 @@ class Worker(Protocol):
 
     @property
     def checkpoints(self) -> CheckpointStore: ...
+
+    @property
+    def load_cases(self) -> LoadCases: ...
 
     def report(self, step: int, figures: Mapping[str, float], folder: Path | None) -> None:
         """Tell a step; rank 0 brings the state's folder, which is removed once it is stored.
@@ -56,9 +61,16 @@ class PlainWorker:
     """
 
     def __init__(
-        self, checkpoints: CheckpointStore, *, device: torch.device, rank: int = 0, world: int = 1
+        self,
+        checkpoints: CheckpointStore,
+        load_cases: LoadCases,
+        *,
+        device: torch.device,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
         self._checkpoints = checkpoints
+        self._load_cases = load_cases
         self._device = device
         self._rank = rank
         self._world = world
@@ -80,6 +92,10 @@ class PlainWorker:
     @property
     def checkpoints(self) -> CheckpointStore:
         return self._checkpoints
+
+    @property
+    def load_cases(self) -> LoadCases:
+        return self._load_cases
 
     def report(self, step: int, figures: Mapping[str, float], folder: Path | None) -> None:
         """See `Worker`; waits for the upload before this one."""
