@@ -12,11 +12,6 @@ from pirta_cli.options import SettingsOption
 app = typer.Typer(help="Measure an encoder on held-out studies.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `encoder` a subcommand although it is the only one."""
-
-
 @app.command("encoder")
 def encoder(
     index: Annotated[str, typer.Option(help="Prepared store whose cases are retrieved.")],
@@ -80,3 +75,30 @@ def encoder(
         study = run_evaluation(plan, on_progress=update)
     Console().print(render_rich(study))
     typer.echo(str(out))
+
+
+@app.command("pretraining")
+def pretraining(
+    data: Annotated[str, typer.Option(help="Prepared store with the splits train and val.")],
+    external: Annotated[
+        list[str],
+        typer.Option(help="Prepared store of other hospitals; may be given several times."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the experiment; resumed if begun.")],
+    plan: Annotated[str, typer.Option(help="Named plan: demo, tiny or paper.")] = "demo",
+    settings: SettingsOption = None,
+) -> None:
+    """The paper's tables 4 and 6: no, small and large pretraining, at home and elsewhere."""
+    from pirta.settings import load_settings
+    from train_jobs.experiment_plans import find_plan
+    from train_jobs.pretraining_experiment import run_experiment
+
+    run_experiment(
+        find_plan(plan),
+        store=data,
+        external=external,
+        out=out,
+        num_threads=load_settings(settings).encoder.num_threads,
+        tell=lambda line: typer.echo(line, err=True),
+    )
+    typer.echo((out / "experiment.md").read_text(encoding="utf-8"))
