@@ -112,11 +112,14 @@ def plan_lesion(
     infarct_type: InfarctType | None = None,
     lesion_class: LesionClass | None = None,
     laterality: Laterality | None = None,
+    volume_ml: float | None = None,
 ) -> LesionPlan:
     """Draw a plan; what is given is kept, the rest is random.
 
     Args:
         label: the territory as the encoder's class; None draws one of the three.
+        volume_ml: of all foci together; the type is then one that comes in that size, or the
+            nearest, and there are satellites only where each focus can have `_LEAST_FOCUS_ML`.
 
     Raises:
         ValueError: the label is `normal`, or the type does not occur in that territory.
@@ -125,13 +128,20 @@ def plan_lesion(
         raise ValueError("a normal study has no lesion to plan; use one of the three territories")
     drawn = list(_TERRITORY_OF_LABEL)[int(rng.integers(3))]
     territory = _TERRITORY_OF_LABEL[label or drawn]
+    if volume_ml is not None and infarct_type is None:
+        infarct_type = _type_of_volume(rng, territory, volume_ml)
     kind, volumes_ml = _draw_type(rng, territory, infarct_type)
     drawn_class = LesionClass.STRONG if rng.random() < _STRONG_SHARE else LesionClass.MILD
     chosen_class = lesion_class or drawn_class
     side = laterality or _draw_side(rng, kind)
-    multifocal = rng.random() < _MULTIFOCAL_SHARE[kind] or side is Laterality.BILATERAL
-    num_foci = int(rng.integers(2, 5)) if multifocal else 1
-    volume_ml = _draw_volume_ml(rng, volumes_ml, chosen_class, num_foci)
+    most_foci = 4 if volume_ml is None else int(volume_ml / _LEAST_FOCUS_ML)
+    if most_foci < 2 and laterality is None and side is Laterality.BILATERAL:
+        side = Laterality.LEFT if rng.random() < 0.5 else Laterality.RIGHT
+    multifocal = rng.random() < _MULTIFOCAL_SHARE[kind] and most_foci >= 2
+    multifocal = multifocal or side is Laterality.BILATERAL
+    num_foci = min(int(rng.integers(2, 5)), max(2, most_foci)) if multifocal else 1
+    if volume_ml is None:
+        volume_ml = _draw_volume_ml(rng, volumes_ml, chosen_class, num_foci)
     finding = Finding(
         lesion_class=chosen_class,
         infarct_type=kind,
@@ -161,6 +171,21 @@ def _draw_type(
             return kind, volumes_ml
     known = ", ".join(kind for kind, _, _ in rows)
     raise ValueError(f"no {wanted} infarct in the {territory}; it has: {known}")
+
+
+def _type_of_volume(
+    rng: np.random.Generator, territory: Territory, volume_ml: float
+) -> InfarctType:
+    """A type of the territory that comes in this volume, or the one whose range is nearest."""
+
+    def distance(range_ml: tuple[float, float]) -> float:
+        low, high = range_ml
+        return float(np.log(max(low / volume_ml, volume_ml / high, 1.0)))
+
+    nearest = min(distance(range_ml) for _, _, range_ml in _TYPES[territory])
+    fitting = [(kind, share) for kind, share, ml in _TYPES[territory] if distance(ml) <= nearest]
+    shares = np.array([share for _, share in fitting])
+    return fitting[int(rng.choice(len(fitting), p=shares / shares.sum()))][0]
 
 
 def _draw_volume_ml(
