@@ -6,6 +6,11 @@ Here and not in tests/unit, as UMAP compiles for many seconds; nothing starts Ra
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +20,14 @@ from typer.testing import CliRunner
 
 from pirta.cohort.prepared_store import read_prepared
 from pirta.contracts.release import Release
-from pirta.errors import CheckpointError, FingerprintError, InputError, IntensityError, ReleaseError
+from pirta.errors import (
+    CheckpointError,
+    FingerprintError,
+    InputError,
+    IntensityError,
+    ReleaseError,
+    StoreError,
+)
 from pirta.evaluation.embedded_cases import EmbeddedCases
 from pirta.evaluation.projection import project
 from pirta.models.config import tiny
@@ -132,8 +144,6 @@ def test_a_damaged_encoder_is_refused(synthetic_store: str, tmp_path: Path) -> N
 
 
 def test_a_nan_volume_is_named_by_its_case(synthetic_store: str, tmp_path: Path) -> None:
-    import shutil
-
     store = str(shutil.copytree(synthetic_store, tmp_path / "store"))
     row = read_prepared(store)[5]
     volume = np.load(row.array_uri)
@@ -142,6 +152,39 @@ def test_a_nan_volume_is_named_by_its_case(synthetic_store: str, tmp_path: Path)
     _save(tmp_path / "encoder")
     with pytest.raises(IntensityError, match=row.case.case_id):
         run_evaluation(_plan(store, tmp_path))
+
+
+@contextmanager
+def _small_disk(folder: Path, size: str) -> Iterator[None]:
+    """Mount a disk of this size; the test is skipped where that is not allowed."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_is_told_and_the_last_results_stay_whole(
+    synthetic_store: str, tmp_path: Path
+) -> None:
+    _save(tmp_path / "encoder")
+    plan = _plan(synthetic_store, tmp_path)
+    with _small_disk(plan.out, "400k"):
+        run_evaluation(plan)
+        before = {path: path.read_bytes() for path in plan.out.rglob("*.*") if path.is_file()}
+        (plan.out / "filler").write_bytes(b"0" * _free(plan.out))
+        with pytest.raises(StoreError, match=r"cannot be written .*No space left"):
+            run_evaluation(plan)
+        after = {path: path.read_bytes() for path in plan.out.rglob("*.*") if path.is_file()}
+        assert after == before
+
+
+def _free(folder: Path) -> int:
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
 
 
 def test_the_projection_parts_what_the_embedding_parts_and_is_the_same_again() -> None:

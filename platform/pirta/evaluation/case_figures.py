@@ -71,10 +71,18 @@ def _retrieval_figures(
             values_Q[f"mAP@{n} / {kind}"] = retrieval.average_precision_at(
                 hits.relevant_QN, n, hits.num_relevant_Q, kind
             )
-    return {
+    figures = {
         name: sampled_mean(values, cases.patient_ids, weights_SQ)
         for name, values in values_Q.items()
     }
+    # Data with other shares of the classes compare by the mean of the classes.
+    first_Q = values_Q[f"precision@{ranks[0]}"]
+    of_class = [
+        weighted_mean(np.where(cases.truths_Q == number, first_Q, math.nan), weights_SQ)
+        for number in range(len(LABELS))
+    ]
+    figures[f"precision@{ranks[0]}, mean of classes"] = Sampled(classes.mean_of_defined(of_class))
+    return figures
 
 
 def _class_figures(cases: EmbeddedCases, weights_SQ: Weights) -> dict[str, Sampled]:

@@ -67,7 +67,7 @@ def one_vs_rest_accuracy(matrix_SKK: Matrices, index: int) -> Values:
 def balanced_accuracy(matrix_SKK: Matrices) -> Values:
     """Return the mean sensitivity of the classes that occur."""
     num_classes = matrix_SKK.shape[-1]
-    return _mean_of_defined([sensitivity(matrix_SKK, index) for index in range(num_classes)])
+    return mean_of_defined([sensitivity(matrix_SKK, index) for index in range(num_classes)])
 
 
 def macro_f1(matrix_SKK: Matrices) -> Values:
@@ -76,7 +76,7 @@ def macro_f1(matrix_SKK: Matrices) -> Values:
     for index in range(matrix_SKK.shape[-1]):
         either = matrix_SKK[..., index, :].sum(axis=-1) + matrix_SKK[..., index].sum(axis=-1)
         scores.append(share(2 * matrix_SKK[..., index, index], either))
-    return _mean_of_defined(scores)
+    return mean_of_defined(scores)
 
 
 def any_lesion(matrix_SKK: Matrices) -> Matrices:
@@ -127,7 +127,8 @@ def sensitivity_at(
     return share(np.where(negatives_S > 0, best_S, math.nan), positives_S)
 
 
-def _mean_of_defined(parts: list[Values]) -> Values:
+def mean_of_defined(parts: list[Values]) -> Values:
+    """Return the mean of the parts that are defined, in each sample; NaN where none is."""
     values = np.stack(parts)
     known = ~np.isnan(values)
     return share(np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0).astype(float))

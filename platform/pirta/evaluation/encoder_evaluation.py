@@ -55,6 +55,8 @@ class Group:
     Attributes:
         kind: "all", "data", "site", "scanner" or "lesion size".
         confusion_KK: rows the truth, columns the encoder's own class, order of `LABELS`.
+        size_curve: sensitivity over volume at the operating point; without one, by the
+            likeliest class. Of "all" and of each data set.
     """
 
     kind: str
@@ -64,6 +66,7 @@ class Group:
     num_patients: int
     figures: Figures
     confusion_KK: tuple[tuple[int, ...], ...]
+    size_curve: tuple[SizePoint, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,6 @@ class EncoderEvaluation:
         num_in_index: queries whose patient has scans in the index, which are never neighbours;
             most likely the encoder was trained on them.
         reliability: of the probabilities as they are, and temperature scaled (empty without).
-        size_curve: sensitivity over volume at the operating point; without one, by the
-            likeliest class.
     """
 
     num_index: int
@@ -90,7 +91,6 @@ class EncoderEvaluation:
     temperature: float | None
     reliability: tuple[ReliabilityBin, ...]
     reliability_scaled: tuple[ReliabilityBin, ...]
-    size_curve: tuple[SizePoint, ...]
     num_in_validation: int = 0
     num_in_index: int = 0
 
@@ -153,7 +153,6 @@ def evaluate(
         temperature,
         options.num_bins,
     )
-    called_Q = queries.lesion_scores_Q >= point.threshold if point else queries.called_Q > 0
     return EncoderEvaluation(
         num_index=len(index),
         options=options,
@@ -167,7 +166,6 @@ def evaluate(
         reliability_scaled=()
         if temperature is None
         else _reliability(queries, temperature, options),
-        size_curve=size_curve(queries, called_Q),
         num_in_validation=_num_shared(queries, validation),
         num_in_index=_num_shared(queries, index),
     )
@@ -218,7 +216,7 @@ def _groups(queries: EmbeddedCases) -> Iterator[tuple[str, str, NDArray[np.bool_
         ("site", queries.sites),
         ("scanner", queries.scanners),
     ):
-        for name in np.unique(column):
+        for name in dict.fromkeys(column.tolist() if kind == "data" else np.unique(column)):
             yield kind, str(name) or "not named", column == name
     for name, inside_Q in size_bins(queries).items():
         yield "lesion size", name, inside_Q
@@ -236,6 +234,8 @@ def _measure(
         cases.patient_ids, num_resamples=options.num_resamples, seed=options.seed
     )
     values = figure_values(cases, hits, weights_SQ, judgement)
+    threshold = judgement.threshold
+    called_Q = cases.called_Q > 0 if threshold is None else cases.lesion_scores_Q >= threshold
     counts_KK = confusion(cases.truths_Q, cases.called_Q, num_classes=len(LABELS))
     return Group(
         kind=kind,
@@ -245,6 +245,7 @@ def _measure(
         num_patients=cases.num_patients,
         figures={figure: sampled.interval() for figure, sampled in values.items()},
         confusion_KK=tuple(tuple(int(count) for count in row) for row in counts_KK),
+        size_curve=size_curve(cases, called_Q) if kind in ("all", "data") else (),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pirta.contracts.finding import LABELS
 from pirta.evaluation.calibration import ReliabilityBin
 from pirta.evaluation.encoder_study import EncoderStudy
+from pirta.evaluation.intervals import Interval
 from pirta.evaluation.projection import Projection
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _COLOURS = (
 # Curves that are all this good are shown in the upper left quarter alone.
 _GOOD_AREA = 0.95
 _MARKERS = "osD^vPX*"
+_SPECIFICITY = "any lesion at threshold: specificity"
 
 
 def draw_figures(study: EncoderStudy) -> dict[str, bytes]:
@@ -43,7 +45,7 @@ def draw_figures(study: EncoderStudy) -> dict[str, bytes]:
     if queries.is_stroke_Q.any() and not queries.is_stroke_Q.all():
         drawn["roc"] = lambda axes: _roc(axes, study)
     drawn["reliability"] = lambda axes: _reliability(axes, study)
-    if study.evaluation.size_curve:
+    if study.evaluation.groups[0].size_curve:
         drawn["sensitivity_by_size"] = lambda axes: _size_curve(axes, study)
     drawn["precision_by_data"] = lambda axes: _precision(axes, study)
     plane = study.projection
@@ -158,18 +160,25 @@ def _bins(axes: Axes, bins: tuple[ReliabilityBin, ...], colour: str, label: str)
 
 
 def _size_curve(axes: Axes, study: EncoderStudy) -> None:
-    points = study.evaluation.size_curve
-    volumes = [point.volume_ml for point in points]
-    shares = np.array([point.sensitivity.value for point in points])
-    low = shares - [point.sensitivity.low for point in points]
-    high = np.array([point.sensitivity.high for point in points]) - shares
-    axes.errorbar(volumes, shares, yerr=np.clip([low, high], 0, None), fmt="o-", capsize=3,
-                  color=_COLOURS[1])  # fmt: skip
-    for point in points:
-        axes.annotate(
-            f"{point.num_called}/{point.num_cases}", (point.volume_ml, 0.0),
-            xytext=(0, 4), textcoords="offset points", ha="center", fontsize=7, rotation=90,
+    """One curve for each data set with strokes; the counts stand below where there is one."""
+    groups = [one for one in study.evaluation.groups if one.kind == "data" and one.size_curve]
+    volumes: list[float] = []
+    for number, group in enumerate(groups):
+        curve = group.size_curve
+        # A little apart, so that the intervals of equal volumes do not hide each other.
+        at_ml = [point.volume_ml * 1.06 ** (number - (len(groups) - 1) / 2) for point in curve]
+        specificity = group.figures.get(_SPECIFICITY, group.figures["any lesion: specificity"])
+        _with_intervals(
+            axes, at_ml, [point.sensitivity for point in curve], number, fmt="o-",
+            label=f"{group.name}: specificity {specificity}",
         )  # fmt: skip
+        volumes += at_ml
+        for at, point in zip(at_ml, curve, strict=True):
+            if len(groups) == 1:
+                axes.annotate(
+                    f"{point.num_called}/{point.num_cases}", (at, 0.0), xytext=(0, 4),
+                    textcoords="offset points", ha="center", fontsize=7, rotation=90,
+                )  # fmt: skip
     axes.axhline(0.95, linestyle=":", color="grey", linewidth=1)
     axes.axvline(1.0, linestyle=":", color="grey", linewidth=1)
     axes.set_xscale("log")
@@ -179,13 +188,30 @@ def _size_curve(axes: Axes, study: EncoderStudy) -> None:
     axes.set_xlim(min(0.04, *volumes) * 0.9, max(60.0, *volumes) * 1.1)
     axes.set_ylim(0, 1.03)
     axes.set_xlabel("lesion volume (ml)")
-    axes.set_ylabel("sensitivity, exact 95 % interval")
+    axes.set_ylabel("sensitivity for any acute lesion, exact 95 % interval")
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.12), fontsize=8)
     threshold = study.evaluation.judgement().threshold
-    specificity = study.evaluation.figures.get("any lesion at threshold: specificity")
-    if threshold is None or specificity is None:
-        axes.set_title("called by the likeliest class", fontsize=11)
-    else:
-        axes.set_title(f"threshold {threshold:.3f}; specificity here {specificity}", fontsize=11)
+    called = "the likeliest class" if threshold is None else f"the threshold {threshold:.3f}"
+    axes.set_title(f"called by {called}", fontsize=11)
+
+
+def _with_intervals(
+    axes: Axes,
+    places: Sequence[float],
+    found: Sequence[Interval],
+    number: int,
+    *,
+    fmt: str,
+    label: str,
+) -> None:
+    """Draw figures with their intervals; one without an interval is a bare mark."""
+    values = np.array([one.value for one in found])
+    below = values - np.array([one.low for one in found])
+    above = np.array([one.high for one in found]) - values
+    axes.errorbar(
+        places, values, yerr=np.clip(np.nan_to_num([below, above]), 0, None), capsize=3, fmt=fmt,
+        color=_COLOURS[(number + 1) % len(_COLOURS)], label=label,
+    )  # fmt: skip
 
 
 def _precision(axes: Axes, study: EncoderStudy) -> None:
@@ -195,14 +221,14 @@ def _precision(axes: Axes, study: EncoderStudy) -> None:
     places = np.arange(len(ranks), dtype=float)
     for number, group in enumerate(groups):
         shift = 0.6 * (number + 0.5) / len(groups) - 0.3
-        found = [group.figures[f"precision@{k}"] for k in ranks]
-        values = np.array([one.value for one in found])
-        gaps = [values - [one.low for one in found], np.array([one.high for one in found]) - values]
-        axes.errorbar(
-            places + shift, values, yerr=np.clip(np.nan_to_num(gaps), 0, None),
-            fmt=_MARKERS[number % len(_MARKERS)], color=_COLOURS[(number + 1) % len(_COLOURS)],
-            capsize=3, label=f"{group.name} ({group.num_cases})",
-        )  # fmt: skip
+        _with_intervals(
+            axes,
+            list(places + shift),
+            [group.figures[f"precision@{k}"] for k in ranks],
+            number,
+            fmt=_MARKERS[number % len(_MARKERS)],
+            label=f"{group.name} ({group.num_cases})",
+        )
     low = min(
         (group.figures[f"precision@{k}"].low for group in groups for k in ranks),
         default=0.0,

@@ -184,6 +184,26 @@ def test_the_threshold_is_the_validations_and_not_the_queries(make_cases) -> Non
     assert result.figures["any lesion at threshold: specificity"].value == 0.0
 
 
+def test_the_mean_of_the_classes_does_not_see_how_many_are_normal(make_cases) -> None:
+    index = make_cases([0, 1, 2, 3], name="i")
+    name, values = "precision@1, mean of classes", []
+    for normals in (1, 30):
+        queries = make_cases([0] * normals + [1, 2, 0], [0] * normals + [1, 2, 3])
+        values.append(evaluate(index, queries, options=FEW).figures[name].value)
+    assert values == [0.75, 0.75]
+
+
+def test_each_data_set_has_its_curve_in_the_order_given(make_cases) -> None:
+    north = make_cases([1, 1, 0], [1, 1, 1], name="north", lesion_ml=[2.0, 2.0, 2.0])
+    early = make_cases([0, 0], name="early")
+    index = make_cases([0, 1, 2, 3], name="i")
+    result = evaluate(index, join_cases([north, early]), options=FEW)
+    assert result.names("data") == ("north", "early")
+    curves = {group.name: group.size_curve for group in result.groups if group.kind == "data"}
+    assert curves["early"] == ()
+    assert [(point.num_called, point.num_cases) for point in curves["north"]] == [(2, 3)]
+
+
 def test_a_thousand_resamples_of_500_cases_stay_quick(make_cases) -> None:
     rng = np.random.default_rng(0)
     queries = make_cases(rng.integers(4, size=500).tolist(), rng.integers(4, size=500).tolist())
