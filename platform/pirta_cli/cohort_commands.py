@@ -8,12 +8,16 @@ from typing import Annotated
 
 import typer
 
+from pirta_cli import lesion_commands
 from pirta_cli.options import WorkersOption
 
 app = typer.Typer(
     help="Make cohorts with known answers: phantoms, and lesions in any normal study.",
     no_args_is_help=True,
 )
+app.command("hosts")(lesion_commands.hosts)
+app.command("insert")(lesion_commands.insert)
+app.command("sizes")(lesion_commands.sizes)
 
 
 class CohortPreset(StrEnum):
@@ -53,34 +57,3 @@ def make(
             on_progress=lambda done, total: update(done, total, ""),
         )
     typer.echo(str(table))
-
-
-@app.command("hosts")
-def hosts(
-    store: Annotated[str, typer.Argument(help="Prepared store that holds normal studies.")],
-    out: Annotated[str, typer.Argument(help="New prepared store, any fsspec path.")],
-    split: Annotated[
-        str | None, typer.Option(help="Split of the new rows; default: each row's own.")
-    ] = None,
-) -> None:
-    """Give each normal study a territory map, so that lesions can be put in.
-
-    The map is found by registration to MNI152; DWI of another b value is brought to b 1000. A brain
-    that does not match the template goes to OUT/dead_letter.parquet with its reason.
-    """
-    from rich.console import Console
-
-    from pirta.pipelines.hosts import make_hosts
-    from pirta_cli.progress import job_progress
-
-    console = Console(stderr=True)
-    with job_progress(console, "hosts") as update:
-        summary = make_hosts(
-            store, out, split=split, on_progress=lambda done, total: update(done, total, "")
-        )
-    console.print(
-        f"{summary.num_hosts} hosts, {summary.num_refused} refused, "
-        f"{summary.num_strokes} strokes passed over",
-        highlight=False,
-    )
-    typer.echo(out)

@@ -81,8 +81,8 @@ def insert_into_normal(
     else:
         raise GeometryError(
             f"An infarct of {plan.target_volume_ml:.2f} ml does not fit into the "
-            f"{plan.finding.territory} territory ({plan.finding.laterality}): {fewest * voxel_ml:.2f}"
-            f" ml was the nearest of {_NUM_TRIES} tries.",
+            f"{plan.finding.territory} territory ({plan.finding.laterality}): "
+            f"{fewest * voxel_ml:.2f} ml was the nearest of {_NUM_TRIES} tries.",
             remedy="Ask for another volume, or take a study that shows more of the brain.",
         )
     new_dwi_XYZ, new_adc_XYZ = insert_lesion(

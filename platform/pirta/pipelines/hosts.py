@@ -126,16 +126,19 @@ def fit_facts(fit: AtlasFit) -> Facts:
 
 
 def known_or_found(
-    row: PreparedCase, volume_CXYZ: NDArray[np.float32], atlas: AtlasImage
+    row: PreparedCase, volume_CXYZ: NDArray[np.float32], atlas: AtlasImage | None
 ) -> tuple[NDArray[np.uint8], BrainTerritories | None]:
     """Return a case's territory map, and how it was found where it did not come with the case.
+
+    Args:
+        atlas: needed where there is no map; loaded by the caller for many cases.
 
     Raises:
         RegistrationError: the brain does not match the template.
     """
     if row.territory_uri is not None:
         return load_labels(row.territory_uri), None
-    found = prepared_territories(volume_CXYZ, atlas)
+    found = prepared_territories(volume_CXYZ, atlas or load_atlas())
     return found.territory_XYZ, found
 
 

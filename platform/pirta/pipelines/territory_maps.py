@@ -26,16 +26,12 @@ from pirta.imaging.atlas_registration import (
     register_to_atlas,
     sample_atlas,
 )
-from pirta.imaging.diffusion_pair import DiffusionPair
 from pirta.imaging.resample import MIN_FRACTION, grid_affine, mask_fraction, resample_inside
 
 FLUID_ADC = 1.8
 """From here on a voxel is mostly fluid: of 1.4 to 2.0 the best against phantoms' own maps."""
 
 BEYOND_BRAIN_MM = 6.0
-LEAST_TERRITORY_ML = 5.0
-"""What each territory of a whole brain has at least, on the prepared grid; a slab may lack one."""
-
 _FLUID, _TISSUE = 2.95, 0.75  # of the synthetic ADC map; only their order matters
 
 
@@ -87,15 +83,16 @@ def prepared_territories(volume_CXYZ: NDArray[np.float32], atlas: AtlasImage) ->
 
 
 def native_territories(
-    pair: DiffusionPair,
+    affine: NDArray[np.float64],
     adc_XYZ: NDArray[np.float32],
     brain_XYZ: NDArray[np.bool_],
     atlas: AtlasImage,
 ) -> BrainTerritories:
-    """Return the territories of a native pair, on its own grid.
+    """Return the territories of a scanner's own grid, which may be turned and of any spacing.
 
     Args:
-        adc_XYZ: the pair's ADC in 10⁻³ mm²/s.
+        affine: voxel to world millimetres.
+        adc_XYZ: in 10⁻³ mm²/s.
         brain_XYZ: as a stripper found it.
 
     Raises:
@@ -103,7 +100,6 @@ def native_territories(
     """
     if not brain_XYZ.any():
         raise RegistrationError("The study has no brain to register.", remedy="Strip it first.")
-    affine = pair.dwi.affine
     target = grid_affine(brain_XYZ, affine)
     fraction_XYZ = mask_fraction(brain_XYZ, affine, target)
     grid_adc_XYZ = resample_inside(adc_XYZ, brain_XYZ, fraction_XYZ, affine, target)

@@ -1,0 +1,192 @@
+"""`pirta cohort hosts | insert | sizes`: normal studies, and lesions put into them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pirta.contracts.finding import Label, Laterality
+from pirta_cli.options import SettingsOption
+
+if TYPE_CHECKING:  # numpy and the cohort take time to import
+    from pirta.contracts.study import StudyImages
+    from pirta.pipelines.lesion_sets import LesionSetSummary, Requests
+
+SeedOption = Annotated[int, typer.Option(min=0, help="Decides every lesion.")]
+NormalsOption = Annotated[
+    bool, typer.Option(help="Keep the normals beside the strokes, for the specificity.")
+]
+SplitOption = Annotated[
+    str | None, typer.Option(help="Split of the new rows; default: each row's own.")
+]
+FromSplitOption = Annotated[str | None, typer.Option(help="Take the normals of this split only.")]
+
+
+def hosts(
+    store: Annotated[str, typer.Argument(help="Prepared store that holds normal studies.")],
+    out: Annotated[str, typer.Argument(help="New prepared store, any fsspec path.")],
+    split: SplitOption = None,
+) -> None:
+    """Give each normal study a territory map, so that lesions can be put in.
+
+    The map is found by registration to MNI152; DWI of another b value is brought to b 1000. A brain
+    that does not match the template goes to OUT/dead_letter.parquet with its reason.
+    """
+    from rich.console import Console
+
+    from pirta.pipelines.hosts import make_hosts
+    from pirta_cli.progress import job_progress
+
+    console = Console(stderr=True)
+    with job_progress(console, "hosts") as update:
+        summary = make_hosts(
+            store, out, split=split, on_progress=lambda done, total: update(done, total, "")
+        )
+    console.print(
+        f"{summary.num_hosts} hosts, {summary.num_refused} refused, "
+        f"{summary.num_strokes} strokes passed over",
+        highlight=False,
+    )
+    typer.echo(out)
+
+
+def insert(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Prepared store with normals; or one normal study: a folder, an archive, an "
+            "Enhanced DICOM, a 4D NIfTI, or a DWI file with --adc."
+        ),
+    ],
+    out: Annotated[str, typer.Argument(help="New store, or new cohort folder of the study.")],
+    label: Annotated[
+        Label | None, typer.Option(help="Territory of every lesion; default: they go round.")
+    ] = None,
+    side: Annotated[Laterality | None, typer.Option(help="Side; default: drawn.")] = None,
+    volume_ml: Annotated[
+        float | None, typer.Option(help="Volume of each lesion's mask; default: drawn.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Lesions a normal study.")] = 3,
+    seed: SeedOption = 0,
+    normals: NormalsOption = True,
+    split: SplitOption = None,
+    from_split: FromSplitOption = None,
+    adc: Annotated[Path | None, typer.Option(help="ADC map beside a DWI file.")] = None,
+    b_value: Annotated[
+        float | None, typer.Option(help="b value of the DWI in s/mm2, where files do not tell.")
+    ] = None,
+    name: Annotated[
+        str, typer.Option(help="Pseudonym of a single study: it enters ids and file names.")
+    ] = "normal",
+    settings: SettingsOption = None,
+) -> None:
+    """Put fresh lesions into normal studies, with mask, finding and volume known.
+
+    A store's normals become a new store, whose strokes say their lesion_ml. A single study becomes
+    a cohort folder on its own grid, for `pirta preprocess OUT/cohort.parquet`.
+    """
+    from functools import partial
+
+    from pirta.cohort.lesion_requests import LesionRequest, requests_as_patients
+    from pirta.cohort.prepared_store import is_finished
+
+    LesionRequest(label, side, volume_ml)  # refuses before anything is read
+    requests = partial(
+        requests_as_patients, count=count, label=label, laterality=side, volume_ml=volume_ml
+    )
+    if adc is None and is_finished(source):
+        _fill_store(source, out, requests, seed, split, from_split, normals)
+        return
+    from pirta.imaging.strip import make_stripper
+    from pirta.pipelines.native_insertion import read_host, write_native_set
+    from pirta.settings import load_settings
+
+    host = read_host(
+        _study(source, adc),
+        stripper=make_stripper(load_settings(settings).preprocessing),
+        b_value_s_mm2=b_value,
+    )
+    typer.echo(
+        write_native_set(host, requests(0), out, name=name, seed=seed, split=split or "index")
+    )
+
+
+def sizes(
+    store: Annotated[str, typer.Argument(help="Prepared store that holds normal studies.")],
+    out: Annotated[str, typer.Argument(help="New prepared store, any fsspec path.")],
+    smallest_ml: Annotated[float, typer.Option(help="Smallest volume.")] = 0.05,
+    largest_ml: Annotated[float, typer.Option(help="Largest volume.")] = 50.0,
+    a_decade: Annotated[int, typer.Option(min=1, help="Volumes a decade.")] = 4,
+    every: Annotated[
+        bool,
+        typer.Option(
+            help="Each volume in every territory and on both sides of each normal (six times as "
+            "many, 2 MB each); else they go round from normal to normal."
+        ),
+    ] = False,
+    seed: SeedOption = 0,
+    normals: NormalsOption = True,
+    split: SplitOption = None,
+    from_split: FromSplitOption = None,
+) -> None:
+    """Make an evaluation set by lesion size: fixed volumes on a logarithmic grid.
+
+    Each row says the mask's volume as lesion_ml. A volume that a territory cannot hold goes to
+    OUT/dead_letter.parquet.
+    """
+    from functools import partial
+
+    from pirta.cohort.lesion_requests import requests_by_size, volumes_by_size
+
+    volumes = volumes_by_size(range_ml=(smallest_ml, largest_ml), a_decade=a_decade)
+    requests = partial(requests_by_size, volumes_ml=volumes, every=every)
+    _fill_store(store, out, requests, seed, split, from_split, normals)
+
+
+def _fill_store(
+    store: str,
+    out: str,
+    requests: Requests,
+    seed: int,
+    split: str | None,
+    from_split: str | None,
+    normals: bool,
+) -> None:
+    from rich.console import Console
+
+    from pirta.pipelines.lesion_sets import make_lesion_set
+    from pirta_cli.progress import job_progress
+
+    console = Console(stderr=True)
+    with job_progress(console, "lesions") as update:
+        summary = make_lesion_set(
+            store,
+            out,
+            requests,
+            seed=seed,
+            split=split,
+            source_split=from_split,
+            keep_normals=normals,
+            on_progress=lambda done, total: update(done, total, ""),
+        )
+    console.print(_told(summary), highlight=False)
+    typer.echo(out)
+
+
+def _told(summary: LesionSetSummary) -> str:
+    return (
+        f"{summary.num_lesions} lesions, {summary.num_normals} normals kept, "
+        f"{summary.num_refused} refused"
+    )
+
+
+def _study(source: str, adc: Path | None) -> StudyImages:
+    from pirta.contracts.study import StudyImages
+    from pirta.imaging.collect import collect_files
+    from pirta.imaging.nifti import read_file
+
+    if adc is None:
+        return StudyImages(files=collect_files(source))
+    return StudyImages(dwi=read_file(source, role="DWI"), adc=read_file(adc, role="ADC"))
