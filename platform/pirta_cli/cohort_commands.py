@@ -18,6 +18,7 @@ app = typer.Typer(
 app.command("hosts")(lesion_commands.hosts)
 app.command("insert")(lesion_commands.insert)
 app.command("sizes")(lesion_commands.sizes)
+app.command("bids")(lesion_commands.bids)
 
 
 class CohortPreset(StrEnum):

@@ -1,4 +1,4 @@
-"""`pirta cohort hosts | insert | sizes`: normal studies, and lesions put into them."""
+"""`pirta cohort hosts | insert | sizes | bids`: lesions put into normals, masks read as labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pirta.contracts.finding import Label, Laterality
-from pirta_cli.options import SettingsOption
+from pirta_cli.options import SettingsOption, WorkersOption
 
 if TYPE_CHECKING:  # numpy and the cohort take time to import
     from pirta.contracts.study import StudyImages
@@ -143,6 +143,50 @@ def sizes(
     volumes = volumes_by_size(range_ml=(smallest_ml, largest_ml), a_decade=a_decade)
     requests = partial(requests_by_size, volumes_ml=volumes, every=every)
     _fill_store(store, out, requests, seed, split, from_split, normals)
+
+
+def bids(
+    folder: Annotated[
+        str,
+        typer.Argument(
+            help="BIDS-like folder with DWI, ADC and, under derivatives, *_msk.nii.gz: ISLES 2022 "
+            "as published."
+        ),
+    ],
+    out: Annotated[str, typer.Argument(help="New prepared store, any fsspec path.")],
+    site: Annotated[str, typer.Option(help="Site of all studies, for quality limits.")] = "bids",
+    split: Annotated[str, typer.Option(help="Split of all rows.")] = "test",
+    num_workers: WorkersOption = 2,
+    settings: SettingsOption = None,
+) -> None:
+    """Make an evaluation set of a BIDS folder: labels come from the masks.
+
+    Each brain is registered to MNI152; the territory with the largest share of the mask wins, and
+    all shares stand in the row. An empty mask is a normal study. A study that cannot be used goes
+    to OUT/dead_letter.parquet with its reason.
+    """
+    from rich.console import Console
+
+    from pirta.pipelines.bids_sets import BidsOptions, make_bids_set
+    from pirta.settings import load_settings
+    from pirta_cli.progress import job_progress
+
+    console = Console(stderr=True)
+    with job_progress(console, "bids") as update:
+        summary = make_bids_set(
+            folder,
+            out,
+            settings=load_settings(settings),
+            options=BidsOptions(site=site, split=split),
+            num_workers=num_workers,
+            on_progress=lambda done, total: update(done, total, ""),
+        )
+    console.print(
+        f"{summary.num_strokes} strokes, {summary.num_normals} normals, "
+        f"{summary.num_refused} refused",
+        highlight=False,
+    )
+    typer.echo(out)
 
 
 def _fill_store(
