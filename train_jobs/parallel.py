@@ -56,7 +56,12 @@ def wrap(model: nn.Module, settings: LoopSettings, *, world: int) -> nn.Module:
         fully_shard(model)
         return model
     device = next(model.parameters()).device
-    return DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
+    return DistributedDataParallel(
+        model,
+        device_ids=[device] if device.type == "cuda" else None,
+        # MONAI's blocks hold norms for a cross attention that nothing calls.
+        find_unused_parameters=True,
+    )
 
 
 @contextmanager

@@ -147,13 +147,15 @@ def test_the_paper_runs_keep_what_the_paper_states() -> None:
     assert (territory.learning_rate, territory.weight_decay) == (1e-3, 0.05)
     assert mae.encoder == territory.encoder
     assert mae.encoder.dimensions == 768
+    assert mae.effective_batch == 4096
+    assert mae.num_steps * mae.effective_batch / 39_259 == pytest.approx(500, rel=0.001)
 
 
 def test_runs_of_one_name_fit_together_and_an_unknown_one_is_refused() -> None:
     for name in MAE_RUNS:
         assert find_run(MAE_RUNS, name).encoder == find_run(TERRITORY_RUNS, name).encoder
         assert find_run(MAE_RUNS, name).name == name
-    with pytest.raises(TrainingError, match=r"no run 'large'.*demo, paper, tiny"):
+    with pytest.raises(TrainingError, match=r"no run 'large'.*demo, gpu, paper, tiny"):
         find_run(MAE_RUNS, "large")
 
 
