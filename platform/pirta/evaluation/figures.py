@@ -189,7 +189,7 @@ def _size_curve(axes: Axes, study: EncoderStudy) -> None:
     axes.set_ylim(0, 1.03)
     axes.set_xlabel("lesion volume (ml)")
     axes.set_ylabel("sensitivity for any acute lesion, exact 95 % interval")
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.12), fontsize=8)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, fontsize=8, frameon=False)
     threshold = study.evaluation.judgement().threshold
     called = "the likeliest class" if threshold is None else f"the threshold {threshold:.3f}"
     axes.set_title(f"called by {called}", fontsize=11)
