@@ -20,12 +20,9 @@ from monai.networks.nets import ViT
 from torch import Tensor, nn
 
 from pirta.contracts.finding import LABELS, InfarctType, LesionClass
+from pirta.models.attention import lean_attention
 from pirta.models.config import EncoderConfig
-from pirta.models.patches import NestedPatchEmbedding
-
-# Where the typical voxel of a brain lies, and the brightest that still tells something.
-_DWI_CENTRE, _DWI_LIMIT = 1.0, 8.0
-_ADC_CENTRE, _ADC_LIMIT = 0.9, 4.0
+from pirta.models.stem import NestedPatchEmbedding
 
 # A cell's lesion logit before training: lesions are rare.
 _LESION_PRIOR = -4.0
@@ -80,7 +77,7 @@ class TerritoryEncoder(nn.Module):
             GeometryError: the volumes are on another grid.
         """
         stem = cast(NestedPatchEmbedding, self.vit.patch_embedding)
-        cells_BNMD = stem.cells(scale_volume(volume_BCXYZ))
+        cells_BNMD = stem.cells(volume_BCXYZ)
         tokens_BND = stem.from_cells(cells_BNMD)
         for block in self.vit.blocks:
             tokens_BND = block(tokens_BND)
@@ -127,18 +124,5 @@ def make_vit(config: EncoderConfig) -> ViT:
         num_heads=config.num_heads,
     )
     vit.patch_embedding = NestedPatchEmbedding(config)
+    lean_attention(vit.blocks)
     return vit
-
-
-def scale_volume(volume_BCXYZ: Tensor) -> Tensor:
-    """Return DWI and ADC centred on the brain and capped, and their restriction beside them.
-
-    The third channel is what a reader looks for, bright on DWI and dark on ADC at one place:
-    `max(DWI - 1, 0) · max(1 - ADC, 0)`. It holds nothing new, but a linear stem cannot multiply
-    and would need many cases to learn to. Shape `(B, 3, X, Y, Z)`.
-    """
-    dwi = volume_BCXYZ[:, :1].clamp(0.0, _DWI_LIMIT)
-    adc = volume_BCXYZ[:, 1:].clamp(0.0, _ADC_LIMIT)
-    inside = adc > 0  # the background has ADC 0, which is no restriction
-    restriction = (dwi - 1.0).clamp(min=0.0) * (1.0 - adc).clamp(min=0.0) * inside
-    return torch.cat([dwi - _DWI_CENTRE, adc - _ADC_CENTRE, restriction], dim=1)

@@ -1,9 +1,10 @@
 """Masked autoencoder pretraining of the encoder's body (paper, stage 1), on MONAI's network.
 
-Three of four patches are removed, the rest goes through the encoder, and a light decoder has
-to draw what was removed. Afterwards the decoder is dropped.
+Three of four patches are removed before anything looks at them, the rest goes through the
+encoder, and a light decoder has to draw what was removed. Afterwards the decoder is dropped.
 
-Axis suffixes: B batch, C channels, X Y Z voxels, N patches, P values a patch.
+Axis suffixes: B batch, C channels, X Y Z voxels, N patches, K patches that stay, D features, P
+values a patch, R removed patches that hold brain, of the whole batch.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import torch
 from monai.networks.nets import MaskedAutoEncoderViT
 from torch import Tensor, nn
 
+from pirta.models.attention import lean_attention
 from pirta.models.config import EncoderConfig
-from pirta.models.encoder import TerritoryEncoder, scale_volume
-from pirta.models.patches import NestedPatchEmbedding, to_patches
+from pirta.models.encoder import TerritoryEncoder
+from pirta.models.patches import take_patches
+from pirta.models.stem import NestedPatchEmbedding, centre_volume
 
 
 class MaskedAutoencoder(nn.Module):
@@ -45,25 +48,50 @@ class MaskedAutoencoder(nn.Module):
             decoder_pos_embed_type="learnable",
         )
         self.net.patch_embedding = NestedPatchEmbedding(config)
-        self.net.decoder_embed = _Float32Linear(config.hidden_size, decoder_size)
+        lean_attention([*self.net.blocks, *self.net.decoder_blocks])
+        x, y, z = config.patch_vox
+        self._patch_values = 2 * x * y * z
+        self.num_kept = int(keep_fraction * config.num_tokens)
 
     def forward(self, volume_BCXYZ: Tensor) -> Tensor:
-        """Return the mean squared error over the removed patches that hold brain."""
-        scaled = scale_volume(volume_BCXYZ)
-        drawn_BNP, removed_BN = self.net(scaled)
-        target_BNP = to_patches(scaled[:, :2], patch_vox=self.config.patch_vox)
-        brain_BN = to_patches(volume_BCXYZ, patch_vox=self.config.patch_vox).amax(dim=2) > 0
-        counted_BN = removed_BN.bool() & brain_BN
-        error_BN = (drawn_BNP.float() - target_BNP.float()).square().mean(dim=2)
-        total = (error_BN * counted_BN).sum()
-        return cast(Tensor, total / counted_BN.sum().clamp(min=1))
+        """Return the mean squared error over the removed patches that hold brain.
 
+        Which patches stay is drawn from torch's generator of the volumes' device.
+        """
+        num_volumes, device = len(volume_BCXYZ), volume_BCXYZ.device
+        kept_BK = (
+            torch.rand(num_volumes, self.config.num_tokens, device=device)
+            .argsort(dim=1)[:, : self.num_kept]
+            .sort(dim=1)
+            .values
+        )
+        stem = cast(NestedPatchEmbedding, self.net.patch_embedding)
+        counted_BN = stem.holds_brain(volume_BCXYZ).any(dim=2).scatter(1, kept_BK, False)
+        decoded_BND = self._decode(self._encode(volume_BCXYZ, kept_BK), kept_BK)
+        drawn_RP = self.net.decoder_pred(decoded_BND[counted_BN])
+        values_RP = take_patches(volume_BCXYZ, counted_BN, patch_vox=self.config.patch_vox)
+        target_RP = centre_volume(
+            values_RP.view(len(values_RP), 2, self._patch_values // 2)
+        ).flatten(1)
+        total = nn.functional.mse_loss(drawn_RP.float(), target_RP, reduction="sum")
+        return total / (target_RP.shape[1] * counted_BN.sum().clamp(min=1))
 
-class _Float32Linear(nn.Linear):
-    """MONAI writes tokens into a float32 buffer at this point, which autocast would break."""
+    def _encode(self, volume_BCXYZ: Tensor, kept_BK: Tensor) -> Tensor:
+        """Return the features of the class token and of the patches that stay, `(B, 1 + K, D)`."""
+        tokens_BKD = self.net.patch_embedding(volume_BCXYZ, kept_BK)
+        class_B1D = self.net.cls_token.expand(len(tokens_BKD), -1, -1)
+        return cast(Tensor, self.net.blocks(torch.cat([class_B1D, tokens_BKD], dim=1)))
 
-    def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input).float()
+    def _decode(self, encoded: Tensor, kept_BK: Tensor) -> Tensor:
+        """Return the decoder's features of all patches, `(B, N, D)`."""
+        net = self.net
+        narrow = net.decoder_embed(encoded)
+        index = kept_BK[:, :, None].expand(-1, -1, narrow.shape[2])
+        masks = net.mask_tokens.to(narrow.dtype).expand(len(narrow), self.config.num_tokens, -1)
+        places = net.decoder_pos_embedding
+        tokens_BND = masks.scatter(1, index, narrow[:, 1:]) + places
+        class_B1D = narrow[:, :1].to(tokens_BND.dtype)
+        return cast(Tensor, net.decoder_blocks(torch.cat([class_B1D, tokens_BND], dim=1))[:, 1:])
 
 
 def start_from_mae(encoder: TerritoryEncoder, mae: MaskedAutoencoder) -> None:

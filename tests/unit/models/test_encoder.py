@@ -10,9 +10,10 @@ import torch
 
 from pirta.errors import CheckpointError, GeometryError
 from pirta.models.config import demo, tiny
-from pirta.models.encoder import TerritoryEncoder, scale_volume
+from pirta.models.encoder import TerritoryEncoder
 from pirta.models.mae import MaskedAutoencoder, start_from_mae
 from pirta.models.runtime import load_encoder, save_encoder
+from pirta.models.stem import scale_volume
 
 SHIPPED_LIMIT_BYTES = 11_000_000
 
@@ -133,8 +134,8 @@ def test_an_encoder_started_from_mae_has_its_body() -> None:
     start_from_mae(model, mae)
     volume = torch.from_numpy(_volumes(1))
     with torch.inference_mode():
-        tokens = mae.net.blocks(mae.net.patch_embedding(scale_volume(volume)))
-        own = model.vit.patch_embedding(scale_volume(volume))
+        tokens = mae.net.blocks(mae.net.patch_embedding(volume))
+        own = model.vit.patch_embedding(volume)
         for block in model.vit.blocks:
             own = block(own)
         own = model.vit.norm(own)

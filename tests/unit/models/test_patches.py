@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from pirta.errors import GeometryError
 from pirta.models.config import EncoderConfig, demo, paper, tiny
-from pirta.models.patches import NestedPatchEmbedding, from_patches, to_patches
+from pirta.models.patches import from_patches, take_patches, to_patches
+from pirta.models.stem import NestedPatchEmbedding
 
 Sides = st.tuples(*[st.integers(1, 3)] * 3)
 
@@ -38,6 +39,13 @@ def test_patches_come_in_x_y_z_order_as_in_plain_loops() -> None:
     assert torch.equal(to_patches(volume, patch_vox=(2, 3, 2))[0], torch.stack(expected))
 
 
+def test_patches_taken_are_those_of_all_patches() -> None:
+    volume = torch.randn(2, 2, 4, 6, 4)
+    chosen = torch.rand(2, 8) < 0.5
+    expected = to_patches(volume, patch_vox=(2, 3, 2))[chosen]
+    assert torch.equal(take_patches(volume, chosen, patch_vox=(2, 3, 2)), expected)
+
+
 def test_a_volume_that_does_not_split_is_refused() -> None:
     with pytest.raises(GeometryError, match="does not split"):
         to_patches(torch.zeros(1, 2, 5, 4, 4), patch_vox=(2, 2, 2))
@@ -46,7 +54,7 @@ def test_a_volume_that_does_not_split_is_refused() -> None:
 def test_changing_one_patch_changes_one_token() -> None:
     config = tiny()
     stem = NestedPatchEmbedding(config)
-    volume = torch.randn(1, 3, *config.volume_vox)
+    volume = torch.rand(1, 2, *config.volume_vox)
     changed = volume.clone()
     changed[0, :, 16:32, 32:48, 8:16] += 1.0  # the patch at (1, 2, 1)
     with torch.inference_mode():
@@ -58,7 +66,7 @@ def test_changing_one_patch_changes_one_token() -> None:
 def test_changing_one_cell_changes_one_cell() -> None:
     config = tiny()
     stem = NestedPatchEmbedding(config)
-    volume = torch.randn(1, 3, *config.volume_vox)
+    volume = torch.rand(1, 2, *config.volume_vox)
     changed = volume.clone()
     changed[0, :, 8:16, 0:8, 4:8] += 1.0  # cell (1, 0, 1) of the first patch
     with torch.inference_mode():
