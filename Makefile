@@ -8,6 +8,8 @@ BIN := .venv/bin
 TESTS ?= tests/unit tests/house tests/ray tests/e2e
 WEIGHTS := platform/pirta/weights
 RUNS ?= runs/weights
+# A prepared store of a hospital's own normal brains (`pirta cohort hosts`), to train on as well.
+GUESTS ?=
 
 # Nothing is fetched at run time, nothing is reported home, and one thread a process: Ray brings
 # the parallelism.
@@ -19,7 +21,7 @@ export TOKENIZERS_PARALLELISM := false
 export OMP_NUM_THREADS ?= 1
 export PYTHON
 
-.PHONY: help setup demo test check bench fuzz weights docs
+.PHONY: help setup demo test check bench fuzz weights results docs
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -56,7 +58,7 @@ weights: setup ## make the shipped weights anew, in RUNS=runs/weights, and put t
 	$(BIN)/pirta preprocess $(RUNS)/cohort/cohort.parquet $(RUNS)/store
 	$(BIN)/pirta train mae --run demo --data $(RUNS)/store --out $(RUNS)/mae
 	$(BIN)/pirta train territory --run demo --data $(RUNS)/store --mae $(RUNS)/mae/weights \
-		--out $(RUNS)/territory
+		$(if $(GUESTS),--guests $(GUESTS)) --out $(RUNS)/territory
 	$(BIN)/pirta train writer-base --run demo --out $(RUNS)/writer_base
 	$(BIN)/pirta train writer --run demo --base $(RUNS)/writer_base/weights --out $(RUNS)/writer
 	mkdir -p $(WEIGHTS)

@@ -18,7 +18,11 @@ from pathlib import Path
 from bench.result import Ratio
 
 BENCHMARKS = ("retrieval", "encoding", "augmentation", "mae_step", "preprocessing")
-ON_REQUEST = ("preprocess_scaling", "preprocess_memory")  # minutes each: by name only
+ON_REQUEST = (
+    "preprocess_scaling",
+    "preprocess_memory",
+    "train_overhead",
+)  # minutes each: by name only
 OUT = Path("bench-out")
 
 

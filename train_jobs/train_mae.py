@@ -88,7 +88,8 @@ def train_mae(
             data_sha256=data_sha256,
             preprocessing_fingerprint=fingerprint,
             metrics=figures,
-            command=f"python -m train_jobs.train_mae --run {settings.name} --data STORE --out DIR",
+            command=f"python -m train_jobs.train_mae --run {settings.name} --data STORE "
+            f"{'--guests GUESTS ' if guests else ''}--out DIR",
         )
 
     return export(out, stored, write)

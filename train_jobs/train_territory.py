@@ -89,7 +89,7 @@ def train_territory(
             show=show,
         )
         data_sha256, fingerprint = pool.data_sha256, pool.fingerprint
-    origin = "--mae MAE " if mae else ""
+    origin = ("--guests GUESTS " if guests else "") + ("--mae MAE " if mae else "")
 
     def write(source: Path, folder: Path, figures: dict[str, float]) -> CheckpointManifest:
         model = TerritoryEncoder(settings.encoder)
