@@ -19,7 +19,7 @@ from train_jobs.job_folder import export, finished
 from train_jobs.loop import run_loop
 from train_jobs.presets import MAE_RUNS, MaeRun, find_run
 from train_jobs.tasks import MAE_KIND, MaeTask, make_mae
-from train_jobs.training_pool import load_training_pool, locate
+from train_jobs.training_pool import limited, load_training_pool, locate
 from train_jobs.worker import Worker
 
 
@@ -50,12 +50,14 @@ def train_mae(
         out,
         kind=MAE_KIND,
         settings=settings,
-        data_sha256=lambda: load_training_pool(store, guests).data_sha256,
+        data_sha256=lambda: (
+            limited(load_training_pool(store, guests), settings.num_volumes).data_sha256
+        ),
     )
     if known:
         return known
     with open_cases(store, guests, with_ray=with_ray) as source:
-        pool = load_training_pool(store, guests, load=source.load)
+        pool = limited(load_training_pool(store, guests, load=source.load), settings.num_volumes)
         config = {
             "settings": run,
             "store": store,
