@@ -14,14 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from bench.result import Ratio
-from pirta.cohort.lesions import grow_lesion, insert_lesion, plan_lesion
-from pirta.cohort.prepared_store import CaseArrays, PreparedCase, close_run, write_case
-from pirta.contracts.case import CaseRecord
-from pirta.contracts.finding import Label
-from pirta.contracts.study import GRID_SHAPE, GRID_SPACING_MM, Registry
+from bench.synthetic_store import write_synthetic_store
 from train_jobs.presets import MaeRun, mae_demo
 from train_jobs.run_record import read_curve
 from train_jobs.train_mae import train_mae
@@ -35,7 +29,8 @@ def run() -> Iterator[Ratio]:
     """Measure one worker with and without Ray, then two."""
     with tempfile.TemporaryDirectory(prefix="pirta-bench-") as name:
         folder = Path(name)
-        store = _make_store(folder / "store")
+        store = str(folder / "store")
+        write_synthetic_store(store)
         one = _settings(num_workers=1, accumulate_steps=2)
         two = _settings(num_workers=2, accumulate_steps=1)
         # In turns, the shortest of two: load of other processes only ever adds.
@@ -82,44 +77,3 @@ def _measure(settings: MaeRun, store: str, out: Path, *, with_ray: bool) -> tupl
     whole_s = time.perf_counter() - started
     steady = [line["step_s"] for step, line in read_curve(out).items() if step > _WARM_STEPS]
     return statistics.median(steady), whole_s
-
-
-def _make_store(folder: Path) -> str:
-    """Write ellipsoid brains: what they look like does not change how long a step takes."""
-    root = str(folder)
-    x, y, z = np.ix_(*[np.linspace(-1.3, 1.3, side, dtype=np.float32) for side in GRID_SHAPE])
-    radius = np.sqrt(x**2 + y**2 + z**2)
-    territory = (np.where(radius < 0.45, 2, np.where(y < -0.3, 3, 1)) * (radius < 1)).astype(
-        np.uint8
-    )
-    rows = [
-        _write_case(root, seed, label, territory) for seed, label in enumerate([*Label, *Label])
-    ]
-    close_run(root, rows, [])
-    return root
-
-
-def _write_case(root: str, seed: int, label: Label, territory: np.ndarray) -> PreparedCase:
-    rng = np.random.default_rng(seed)
-    noise = 0.05 * rng.standard_normal((2, *GRID_SHAPE), dtype=np.float32)
-    dwi, adc = (territory > 0) * (1 + noise[0]), (territory > 0) * (np.float32(0.85) + noise[1])
-    mask, finding = None, None
-    if label is not Label.NORMAL:
-        plan = plan_lesion(rng, label=label)
-        share = grow_lesion(rng, plan, territory, GRID_SPACING_MM)
-        dwi, adc = insert_lesion(dwi, adc, share, plan=plan, b_value_s_mm2=1000.0)
-        mask, finding = (share > 0.5).astype(np.uint8), plan.finding
-    case = CaseRecord(
-        case_id=f"case-{seed}",
-        patient_id=f"case-{seed}",
-        site="bench",
-        scanner="bench",
-        split="train",
-        dwi_uri="dwi.nii.gz",
-        adc_uri="adc.nii.gz",
-        registry=Registry(),
-        finding=finding,
-        report_text="known",
-    )
-    arrays = CaseArrays(np.stack([dwi, adc]), mask, territory)
-    return write_case(root, case, arrays, fingerprint="bench", facts={})

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pirta.cohort.prepared_store import PreparedCase
-    from pirta.contracts.finding import Label
+    pass
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -65,53 +64,8 @@ def synthetic_store(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     Every case has a territory map; strokes have a mask and a finding.
     """
-    from pirta.cohort.prepared_store import close_run
-    from pirta.contracts.finding import Label
+    from bench.synthetic_store import write_synthetic_store
 
     root = str(tmp_path_factory.mktemp("prepared"))
-    rows = [
-        _write_synthetic_case(root, label, split, seed)
-        for seed, (split, label) in enumerate(
-            (split, label) for split in ("train", "val") for label in Label
-        )
-    ]
-    close_run(root, rows, [])
+    write_synthetic_store(root)
     return root
-
-
-def _write_synthetic_case(root: str, label: Label, split: str, seed: int) -> PreparedCase:
-    import numpy as np
-
-    from pirta.cohort.lesions import grow_lesion, insert_lesion, plan_lesion
-    from pirta.cohort.prepared_store import CaseArrays, write_case
-    from pirta.contracts.case import CaseRecord
-    from pirta.contracts.study import GRID_SHAPE, GRID_SPACING_MM, Registry
-
-    rng = np.random.default_rng(seed)
-    x, y, z = np.ix_(*[np.linspace(-1.3, 1.3, side, dtype=np.float32) for side in GRID_SHAPE])
-    radius = np.sqrt(x**2 + y**2 + z**2)
-    brain = radius < 1
-    outer = np.where(y < -0.3, 3, 1)
-    territory = (np.where(radius < 0.45, 2, outer) * brain).astype(np.uint8)
-    noise = 0.05 * rng.standard_normal((2, *GRID_SHAPE), dtype=np.float32)
-    dwi, adc = brain * (1 + noise[0]), brain * (np.float32(0.85) + noise[1])
-    mask, finding = None, None
-    if label != "normal":
-        plan = plan_lesion(rng, label=label)
-        share = grow_lesion(rng, plan, territory, GRID_SPACING_MM)
-        dwi, adc = insert_lesion(dwi, adc, share, plan=plan, b_value_s_mm2=1000.0)
-        mask, finding = (share > 0.5).astype(np.uint8), plan.finding
-    case = CaseRecord(
-        case_id=f"{split}-{label}",
-        patient_id=f"{split}-{label}",
-        site="site-a",
-        scanner="scanner-a",
-        split=split,
-        dwi_uri="dwi.nii.gz",
-        adc_uri="adc.nii.gz",
-        registry=Registry(),
-        finding=finding,
-        report_text="known",
-    )
-    arrays = CaseArrays(np.stack([dwi, adc]), mask, territory)
-    return write_case(root, case, arrays, fingerprint="synthetic", facts={})

@@ -5,9 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from pirta.errors import PirtaError
 from pirta.models.checkpoint import CheckpointManifest
+from train_jobs.encoder_job import JobPlace
+
+
+def place_of(args: argparse.Namespace) -> JobPlace:
+    """Return what the shared options say."""
+    return JobPlace(
+        store=args.data,
+        out=Path(args.out),
+        guests=args.guests,
+        with_ray=not args.without_ray,
+        checkpoints=args.checkpoints,
+    )
 
 
 def job_main(

@@ -129,8 +129,7 @@ class ExampleMaker:
         )
 
     def _real(self, rng: np.random.Generator, case: PoolCase) -> Example:
-        volume, lesion = as_stored(case)
-        volume, (lesion,) = move(self._pose(rng), volume, [lesion])
+        volume, (lesion,) = move(self._pose(rng), case.volume_CXYZ, [_lesion_map(case)])
         return Example(volume, lesion, case.label, case.finding)
 
     def _fresh(self, rng: np.random.Generator, host: PoolCase, label: Label) -> Example:
@@ -198,9 +197,13 @@ class StepBatches(Dataset[Batch]):
 
 def as_stored(case: PoolCase) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Return a case's volume in float32, and its lesion map (all 0 where it has none)."""
-    volume = case.volume_CXYZ.astype(np.float32)
-    lesion = np.zeros(volume.shape[1:], np.uint8) if case.mask_XYZ is None else case.mask_XYZ
-    return volume, lesion
+    return case.volume_CXYZ.astype(np.float32), _lesion_map(case)
+
+
+def _lesion_map(case: PoolCase) -> NDArray[np.uint8]:
+    if case.mask_XYZ is not None:
+        return case.mask_XYZ
+    return np.zeros(case.volume_CXYZ.shape[1:], np.uint8)
 
 
 def collate(examples: list[Example], config: EncoderConfig) -> Batch:

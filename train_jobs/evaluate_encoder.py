@@ -28,8 +28,6 @@ from train_jobs.evaluation_data import DataName, embedded_data, parse_data, stud
 
 VALIDATION_SPLIT = "val"
 
-_DEFAULTS = {"--num-resamples": 1000, "--seed": 0, "--num-permutations": 100}
-
 Progress = Callable[[int, int, str], None]
 """Called as `progress(done, total, what)`."""
 
@@ -69,9 +67,13 @@ class EvaluationPlan:
             ("--out", self.out),
         ):
             words += [option, str(value)] if value is not None else []
-        given = ("--num-resamples", self.options.num_resamples), ("--seed", self.options.seed)
-        for option, number in (*given, ("--num-permutations", self.num_permutations)):
-            words += [option, str(number)] if number != _DEFAULTS[option] else []
+        usual = EvaluationOptions()
+        for option, number, default in (
+            ("--num-resamples", self.options.num_resamples, usual.num_resamples),
+            ("--seed", self.options.seed, usual.seed),
+            ("--num-permutations", self.num_permutations, EvaluationPlan.num_permutations),
+        ):
+            words += [option, str(number)] if number != default else []
         return shlex.join(words)
 
 

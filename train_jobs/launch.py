@@ -1,12 +1,12 @@
 """Start a training loop on Ray Train, or go on with it where it was killed.
 
 Every job goes through `launch`: workers, restarts, checkpoints and resume are the same on two
-cores and on a GPU cluster, only the numbers differ. The loop is a plain module-level function
-of a dict; it reads its last checkpoint with `ray.train.get_checkpoint()`, and reports new ones
-with `ray.train.report`, every rank equally often.
+cores and on a GPU cluster, only the numbers differ. The loop is a plain function of a dict and
+reports with `ray.train.report`, every rank equally often. The writer's loops keep their checkpoints
+in Ray's list, the encoder's in a `CheckpointStore` (`drive`).
 
 A run lives in `run_dir`: `run.json` (its settings), `progress.jsonl`, and Ray's own folder
-`<name>/` with the checkpoints. A folder holds one run: other settings are refused, and nothing
+`<name>/`. A folder holds one run: other settings are refused, and nothing
 is ever deleted but checkpoints older than the last `num_to_keep` of this run.
 """
 
@@ -73,6 +73,7 @@ def launch(
 
     claim_run_dir(run_dir, config, name=name, resume=resume)
     _check_snapshot(run_dir / name / SNAPSHOT_NAME)
+    resources = {"CPU": cpus_per_worker, **({"GPU": 1} if use_gpu else {})}
     with ray_running(LOGICAL_CPUS), ProgressFollower(run_dir, show or show_on_stderr):
         trainer = TorchTrainer(
             train_loop,
@@ -81,18 +82,14 @@ def launch(
             dataset_config=DataConfig(datasets_to_split=[]),
             torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
             scaling_config=ScalingConfig(
-                num_workers=num_workers,
-                use_gpu=use_gpu,
-                resources_per_worker={"CPU": cpus_per_worker, **({"GPU": 1} if use_gpu else {})},
+                num_workers=num_workers, use_gpu=use_gpu, resources_per_worker=resources
             ),
             run_config=RunConfig(
                 name=name,
                 storage_path=str(run_dir.resolve()),
                 failure_config=FailureConfig(max_failures=max_failures),
                 checkpoint_config=CheckpointConfig(num_to_keep=num_to_keep),
-                worker_runtime_env={
-                    "env_vars": {"PYTHONPATH": _source_roots(), **storage_variables()}
-                },
+                worker_runtime_env={"env_vars": _environment()},
             ),
         )
         try:
@@ -115,6 +112,10 @@ def _check_snapshot(path: Path) -> None:
             f"Ray's list of checkpoints {path} is cut short.",
             remedy="Remove that file and repeat the command: training starts again from step 0.",
         ) from None
+
+
+def _environment() -> dict[str, str]:
+    return {"PYTHONPATH": _source_roots(), **storage_variables()}
 
 
 def _source_roots() -> str:

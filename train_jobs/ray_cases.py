@@ -5,7 +5,7 @@ node holds it once, and workers of a node look at the same memory without a copy
 cases is that of the store's table, so a batch is the same on however many workers.
 
 Limits: the pool has to fit the object store of every node that trains (3 MB a case; Ray spills
-beyond that to disk and slows down). More than that is for `train_jobs.streamed`.
+beyond that to disk and slows down). There is no way yet to stream a store that is larger.
 """
 
 from __future__ import annotations

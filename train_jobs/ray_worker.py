@@ -32,34 +32,13 @@ class RayWorker:
 
     def __init__(self, checkpoints: CheckpointStore, names: Mapping[str, str]) -> None:
         context = ray.train.get_context()
-        self._names = names
-        self._checkpoints = checkpoints
-        self._rank: int = context.get_world_rank()
-        self._world: int = context.get_world_size()
-        self._device: torch.device = get_device()
+        shards = {store: ray.train.get_dataset_shard(name) for store, name in names.items()}
+        self.checkpoints = checkpoints
+        self.load_cases: LoadCases = RayCases(shards)
+        self.rank: int = context.get_world_rank()
+        self.world: int = context.get_world_size()
+        self.device: torch.device = get_device()
         self._storage: Any = context.get_storage()
-
-    @property
-    def rank(self) -> int:
-        return self._rank
-
-    @property
-    def world(self) -> int:
-        return self._world
-
-    @property
-    def device(self) -> torch.device:
-        return self._device
-
-    @property
-    def checkpoints(self) -> CheckpointStore:
-        return self._checkpoints
-
-    @property
-    def load_cases(self) -> LoadCases:
-        """Return what takes the cases from this run's datasets."""
-        shards = {store: ray.train.get_dataset_shard(name) for store, name in self._names.items()}
-        return RayCases(shards)
 
     def report(self, step: int, figures: Mapping[str, float], folder: Path | None) -> None:
         """See `Worker`: a failed upload ends the worker, and Ray Train may start it again."""
@@ -69,7 +48,7 @@ class RayWorker:
             return
 
         def upload(_: ray.train.Checkpoint, name: str) -> ray.train.Checkpoint:
-            publish_and_remove(self._checkpoints, folder, step, figures)
+            publish_and_remove(self.checkpoints, folder, step, figures)
             return self._pointer(name, step)
 
         ray.train.report(

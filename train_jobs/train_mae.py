@@ -12,14 +12,12 @@ from typing import Any
 
 from pirta.models.checkpoint import CheckpointManifest, write_manifest
 from pirta.models.weights import load_weights, save_weights
-from train_jobs.case_source import open_cases
-from train_jobs.command import job_main
-from train_jobs.drive import drive
-from train_jobs.job_folder import export, finished
+from train_jobs.command import job_main, place_of
+from train_jobs.encoder_job import EncoderJob, JobPlace, Origin, run_job
 from train_jobs.loop import run_loop
 from train_jobs.presets import MAE_RUNS, MaeRun, find_run
 from train_jobs.tasks import MAE_KIND, MaeTask, make_mae
-from train_jobs.training_pool import limited, load_training_pool, locate
+from train_jobs.training_pool import LoadCases, TrainingPool, limited, load_training_pool
 from train_jobs.worker import Worker
 
 
@@ -33,68 +31,37 @@ def train_mae(
     checkpoints: str | None = None,
     show: Callable[[str], None] | None = None,
 ) -> CheckpointManifest:
-    """Run the job, or go on with it, and return the manifest of DIR/weights.
+    """Run the job, or go on with it, and return the manifest of OUT/weights.
 
-    Args:
-        guests: a prepared store of normal brains that join the training cohort's.
-        with_ray: on Ray Train's workers; else in this process, without Ray.
-        checkpoints: where they lie, any fsspec address; in `out` where None.
+    The arguments are those of `encoder_job.JobPlace`.
 
     Raises:
         TrainingError: the folder holds another run, or training failed.
         ManifestError: the store cannot be trained on.
     """
-    run = settings.model_dump(mode="json")
-    store, guests = locate(store), locate(guests) if guests else None
-    known = finished(
-        out,
-        kind=MAE_KIND,
-        settings=settings,
-        data_sha256=lambda: (
-            limited(load_training_pool(store, guests), settings.num_volumes).data_sha256
-        ),
-    )
-    if known:
-        return known
-    with open_cases(store, guests, with_ray=with_ray) as source:
-        pool = limited(load_training_pool(store, guests, load=source.load), settings.num_volumes)
-        config = {
-            "settings": run,
-            "store": store,
-            "guests": guests,
-            "data_sha256": pool.data_sha256,
-            "run_dir": str(out.resolve()),
-        }
-        stored = drive(
-            mae_loop,
-            config,
-            settings=settings,
-            run_dir=out,
-            name="mae",
-            source=source,
-            pool=pool,
-            checkpoints=checkpoints,
-            show=show,
-        )
-        data_sha256, fingerprint = pool.data_sha256, pool.fingerprint
+    return run_job(_job(settings), JobPlace(store, out, guests, with_ray, checkpoints, show))
 
-    def write(source: Path, folder: Path, figures: dict[str, float]) -> CheckpointManifest:
+
+def _job(settings: MaeRun) -> EncoderJob:
+    def load_pool(store: str, guests: str | None, *, load: LoadCases | None) -> TrainingPool:
+        return limited(load_training_pool(store, guests, load=load), settings.num_volumes)
+
+    def write(files: Path, folder: Path, origin: Origin) -> CheckpointManifest:
         model = make_mae(settings)
-        load_weights(source, model)
+        load_weights(files, model)
         save_weights(folder, model, half=True)
         return write_manifest(
             folder,
             kind=MAE_KIND,
             config=settings.encoder.model_dump(mode="json"),
-            run=run,
-            data_sha256=data_sha256,
-            preprocessing_fingerprint=fingerprint,
-            metrics=figures,
-            command=f"python -m train_jobs.train_mae --run {settings.name} --data STORE "
-            f"{'--guests GUESTS ' if guests else ''}--out DIR",
+            run=origin.run,
+            data_sha256=origin.data_sha256,
+            preprocessing_fingerprint=origin.fingerprint,
+            metrics=origin.metrics,
+            command=origin.command,
         )
 
-    return export(out, stored, write)
+    return EncoderJob("mae", MAE_KIND, settings, mae_loop, load_pool, write)
 
 
 def mae_loop(config: dict[str, Any], worker: Worker) -> None:
@@ -112,14 +79,7 @@ def main() -> None:
     """The command line."""
     job_main(
         "Pretrain the encoder by masked autoencoding.",
-        lambda args: train_mae(
-            find_run(MAE_RUNS, args.run),
-            store=args.data,
-            guests=args.guests,
-            out=Path(args.out),
-            with_ray=not args.without_ray,
-            checkpoints=args.checkpoints,
-        ),
+        lambda args: run_job(_job(find_run(MAE_RUNS, args.run)), place_of(args)),
     )
 
 

@@ -17,14 +17,12 @@ from pirta.models.checkpoint import CheckpointManifest, read_manifest
 from pirta.models.encoder import TerritoryEncoder
 from pirta.models.runtime import ENCODER_KIND, save_encoder
 from pirta.models.weights import load_weights
-from train_jobs.case_source import open_cases
-from train_jobs.command import job_main
-from train_jobs.drive import drive
-from train_jobs.job_folder import export, finished
+from train_jobs.command import job_main, place_of
+from train_jobs.encoder_job import EncoderJob, JobPlace, Origin, run_job
 from train_jobs.loop import run_loop
 from train_jobs.presets import TERRITORY_RUNS, TerritoryRun, find_run
 from train_jobs.tasks import TerritoryTask, load_mae
-from train_jobs.training_pool import load_training_pool, locate
+from train_jobs.training_pool import LoadCases, TrainingPool, load_training_pool
 from train_jobs.worker import Worker
 
 
@@ -39,13 +37,12 @@ def train_territory(
     checkpoints: str | None = None,
     show: Callable[[str], None] | None = None,
 ) -> CheckpointManifest:
-    """Run the job, or go on with it, and return the manifest of DIR/weights.
+    """Run the job, or go on with it, and return the manifest of OUT/weights.
+
+    The other arguments are those of `encoder_job.JobPlace`.
 
     Args:
         mae: a folder of kind "mae"; None starts from scratch.
-        guests: a prepared store of normal brains that take fresh lesions beside the cohort's.
-        with_ray: on Ray Train's workers; else in this process, without Ray.
-        checkpoints: where they lie, any fsspec address; in `out` where None.
 
     Raises:
         TrainingError: the folder holds another run, or training failed.
@@ -53,59 +50,34 @@ def train_territory(
         FingerprintError: they were trained on volumes prepared in another way.
         ManifestError: the store cannot be trained on.
     """
-    run = settings.model_dump(mode="json")
-    store, guests = locate(store), locate(guests) if guests else None
-    known = finished(
-        out,
-        kind=ENCODER_KIND,
-        settings=settings,
-        data_sha256=lambda: load_training_pool(store, guests).data_sha256,
-    )
-    if known:
-        return known
-    if mae is not None:
-        load_mae(mae, settings.encoder)  # a wrong one is told here, not by a worker
-    with open_cases(store, guests, with_ray=with_ray) as source:
-        pool = load_training_pool(store, guests, load=source.load)
+    place = JobPlace(store, out, guests, with_ray, checkpoints, show)
+    return run_job(_job(settings, mae), place)
+
+
+def _job(settings: TerritoryRun, mae: Path | None) -> EncoderJob:
+    def load_pool(store: str, guests: str | None, *, load: LoadCases | None) -> TrainingPool:
+        if mae is not None:  # a wrong one is told here, not by a worker
+            load_mae(mae, settings.encoder)
+        pool = load_training_pool(store, guests, load=load)
         if mae is not None:
             _check_fingerprint(mae, pool.fingerprint)
-        config = {
-            "settings": run,
-            "store": store,
-            "guests": guests,
-            "data_sha256": pool.data_sha256,
-            "mae": str(mae.resolve()) if mae else None,
-            "run_dir": str(out.resolve()),
-        }
-        stored = drive(
-            territory_loop,
-            config,
-            settings=settings,
-            run_dir=out,
-            name="territory",
-            source=source,
-            pool=pool,
-            checkpoints=checkpoints,
-            show=show,
-        )
-        data_sha256, fingerprint = pool.data_sha256, pool.fingerprint
-    origin = ("--guests GUESTS " if guests else "") + ("--mae MAE " if mae else "")
+        return pool
 
-    def write(source: Path, folder: Path, figures: dict[str, float]) -> CheckpointManifest:
+    def write(files: Path, folder: Path, origin: Origin) -> CheckpointManifest:
         model = TerritoryEncoder(settings.encoder)
-        load_weights(source, model)
+        load_weights(files, model)
         return save_encoder(
             folder,
             model,
-            run=run,
-            data_sha256=data_sha256,
-            preprocessing_fingerprint=fingerprint,
-            metrics=figures,
-            command=f"python -m train_jobs.train_territory --run {settings.name} --data STORE "
-            f"{origin}--out DIR",
+            run=origin.run,
+            data_sha256=origin.data_sha256,
+            preprocessing_fingerprint=origin.fingerprint,
+            metrics=origin.metrics,
+            command=origin.command,
         )
 
-    return export(out, stored, write)
+    inputs = {"mae": str(mae.resolve()) if mae else None}
+    return EncoderJob("territory", ENCODER_KIND, settings, territory_loop, load_pool, write, inputs)
 
 
 def territory_loop(config: dict[str, Any], worker: Worker) -> None:
@@ -130,15 +102,8 @@ def main() -> None:
     """The command line."""
 
     def run(args: argparse.Namespace) -> CheckpointManifest:
-        return train_territory(
-            find_run(TERRITORY_RUNS, args.run),
-            store=args.data,
-            guests=args.guests,
-            out=Path(args.out),
-            with_ray=not args.without_ray,
-            checkpoints=args.checkpoints,
-            mae=Path(args.mae) if args.mae else None,
-        )
+        mae = Path(args.mae) if args.mae else None
+        return run_job(_job(find_run(TERRITORY_RUNS, args.run), mae), place_of(args))
 
     job_main("Fine-tune the encoder for territories.", run, with_mae=True)
 

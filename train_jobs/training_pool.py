@@ -94,7 +94,7 @@ def limited(pool: TrainingPool, num_volumes: int | None) -> TrainingPool:
     """Return a pool of so many cases, the same ones each time, hosts among them; None: all.
 
     Cases are taken in the order of their ids' hashes, with one host first: without any there
-    is nothing to put fresh lesions in.
+    is nothing to put fresh lesions in. Guests are left out: they would be more volumes.
     """
     if num_volumes is None or num_volumes >= len(pool.cases):
         return pool

@@ -69,33 +69,13 @@ class PlainWorker:
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self._checkpoints = checkpoints
-        self._load_cases = load_cases
-        self._device = device
-        self._rank = rank
-        self._world = world
+        self.checkpoints = checkpoints
+        self.load_cases = load_cases
+        self.device = device
+        self.rank = rank
+        self.world = world
         self._uploads = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._last: Future[None] | None = None
-
-    @property
-    def rank(self) -> int:
-        return self._rank
-
-    @property
-    def world(self) -> int:
-        return self._world
-
-    @property
-    def device(self) -> torch.device:
-        return self._device
-
-    @property
-    def checkpoints(self) -> CheckpointStore:
-        return self._checkpoints
-
-    @property
-    def load_cases(self) -> LoadCases:
-        return self._load_cases
 
     def report(self, step: int, figures: Mapping[str, float], folder: Path | None) -> None:
         """See `Worker`; waits for the upload before this one."""
@@ -104,7 +84,7 @@ class PlainWorker:
         if self._last is not None:
             self._last.result()
         self._last = self._uploads.submit(
-            publish_and_remove, self._checkpoints, folder, step, dict(figures)
+            publish_and_remove, self.checkpoints, folder, step, dict(figures)
         )
 
     def __enter__(self) -> PlainWorker:

@@ -8,9 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +32,7 @@ from pirta.models.encoder import TerritoryEncoder
 from pirta.models.runtime import save_encoder
 from pirta.releases.record import write_release
 from pirta_cli.main import app
+from tests.ray.small_disk import small_disk
 from train_jobs.evaluate_encoder import EvaluationPlan, run_evaluation
 from train_jobs.evaluation_data import parse_data
 
@@ -154,25 +152,12 @@ def test_a_nan_volume_is_named_by_its_case(synthetic_store: str, tmp_path: Path)
         run_evaluation(_plan(store, tmp_path))
 
 
-@contextmanager
-def _small_disk(folder: Path, size: str) -> Iterator[None]:
-    """Mount a disk of this size; the test is skipped where that is not allowed."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small disk cannot be mounted here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 def test_a_full_disk_is_told_and_the_last_results_stay_whole(
     synthetic_store: str, tmp_path: Path
 ) -> None:
     _save(tmp_path / "encoder")
     plan = _plan(synthetic_store, tmp_path)
-    with _small_disk(plan.out, "400k"):
+    with small_disk(plan.out, "400k"):
         run_evaluation(plan)
         before = {path: path.read_bytes() for path in plan.out.rglob("*.*") if path.is_file()}
         (plan.out / "filler").write_bytes(b"0" * _free(plan.out))

@@ -6,7 +6,6 @@ import json
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import fsspec
@@ -19,6 +18,7 @@ from pirta.errors import ManifestError, StoreError
 from pirta.pipelines.preprocess import PreprocessSummary, Progress, preprocess_cohort
 from pirta.settings import Settings
 from tests.ray.archive import assert_same_stores, stored_arrays, write_study
+from tests.ray.small_disk import small_disk
 
 pytestmark = [
     pytest.mark.ray,
@@ -152,24 +152,11 @@ def test_a_refused_study_keeps_every_gate(quick_settings: Settings, tmp_path: Pa
     assert "brain_extent" in {gate.gate for gate in letter.gates if gate.verdict == "refuse"}
 
 
-@contextmanager
-def _small_disk(folder: Path, size: str) -> Iterator[None]:
-    """Mount a disk of this size; the test is skipped where that is not allowed."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small disk cannot be mounted here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 def test_a_full_disk_ends_the_run_and_what_was_done_stays(
     quick_settings: Settings, toy_archive: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    with _small_disk(out, "9m"):
+    with small_disk(out, "9m"):
         with pytest.raises(StoreError, match="no space is left") as caught:
             _run(str(toy_archive), str(out), quick_settings)
         assert "run the same command" in caught.value.remedy

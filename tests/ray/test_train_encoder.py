@@ -17,10 +17,10 @@ import pytest
 
 from pirta.models.checkpoint import verify_manifest
 from pirta.models.runtime import load_encoder
+from tests.ray.small_disk import small_disk
 from tests.ray.training import (
     finish,
     losses,
-    small_disk,
     start_job,
     wait_for_checkpoint,
     worker_pids,

@@ -12,7 +12,6 @@ one left, and does nothing where the table is there. Templates are loaded once a
 
 from __future__ import annotations
 
-import gzip
 import json
 import multiprocessing
 import os
@@ -22,11 +21,11 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from pirta.cohort.lesions import LesionPlan, plan_lesion
+from pirta.cohort.nifti_bytes import nifti_bytes
 from pirta.cohort.phantom import Phantom, make_phantom
 from pirta.cohort.presets import CaseBatch, CohortPlan
 from pirta.cohort.registry_rows import make_registry
@@ -190,22 +189,13 @@ def _write_folder(
     for uri, values in images.items():
         path = draft / Path(uri).relative_to(folder)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_nifti_bytes(values, affine))
+        path.write_bytes(nifti_bytes(values, affine))
     for uri, content in sidecars.items():
         path = draft / Path(uri).relative_to(folder)
         _write_json(path.with_name(path.name.removesuffix(".nii.gz") + ".json"), content)
     if final.exists():  # left by a run that was cut off between the two folders
         shutil.rmtree(final)
     draft.rename(final)
-
-
-def _nifti_bytes(values: NDArray[np.generic], affine: NDArray[np.float64]) -> bytes:
-    """A gzipped NIfTI without a time stamp: the same voxels are the same bytes."""
-    image = nib.Nifti1Image(values, affine)
-    image.header.set_xyzt_units("mm", "sec")
-    image.set_qform(affine, code=1)
-    image.set_sform(affine, code=1)
-    return gzip.compress(image.to_bytes(), compresslevel=3, mtime=0)
 
 
 def _carry_out(

@@ -66,8 +66,11 @@ class MaskedAutoencoder(nn.Module):
             .values
         )
         stem = cast(NestedPatchEmbedding, self.net.patch_embedding)
-        counted_BN = stem.holds_brain(volume_BCXYZ).any(dim=2).scatter(1, kept_BK, False)
-        decoded_BND = self._decode(self._encode(volume_BCXYZ, kept_BK), kept_BK)
+        brain_BNM = stem.holds_brain(volume_BCXYZ)
+        counted_BN = brain_BNM.any(dim=2).scatter(1, kept_BK, False)
+        cells_BKMD = stem.cells(volume_BCXYZ, kept_BK, brain_BNM=brain_BNM)
+        encoded = self._encode(stem.from_cells(cells_BKMD, kept_BK))
+        decoded_BND = self._decode(encoded, kept_BK)
         drawn_RP = self.net.decoder_pred(decoded_BND[counted_BN])
         values_RP = take_patches(volume_BCXYZ, counted_BN, patch_vox=self.config.patch_vox)
         target_RP = centre_volume(
@@ -76,9 +79,8 @@ class MaskedAutoencoder(nn.Module):
         total = nn.functional.mse_loss(drawn_RP.float(), target_RP, reduction="sum")
         return total / (target_RP.shape[1] * counted_BN.sum().clamp(min=1))
 
-    def _encode(self, volume_BCXYZ: Tensor, kept_BK: Tensor) -> Tensor:
+    def _encode(self, tokens_BKD: Tensor) -> Tensor:
         """Return the features of the class token and of the patches that stay, `(B, 1 + K, D)`."""
-        tokens_BKD = self.net.patch_embedding(volume_BCXYZ, kept_BK)
         class_B1D = self.net.cls_token.expand(len(tokens_BKD), -1, -1)
         return cast(Tensor, self.net.blocks(torch.cat([class_B1D, tokens_BKD], dim=1)))
 

@@ -55,18 +55,25 @@ class NestedPatchEmbedding(nn.Module):
         self.register_buffer("_first_run_NM", runs_NMS[..., 0].clone(), persistent=False)
         self.register_buffer("_run_steps_S", runs_NMS[0, 0].clone(), persistent=False)
 
-    def cells(self, volume_BCXYZ: Tensor, kept_BK: Tensor | None = None) -> Tensor:
+    def cells(
+        self,
+        volume_BCXYZ: Tensor,
+        kept_BK: Tensor | None = None,
+        *,
+        brain_BNM: Tensor | None = None,
+    ) -> Tensor:
         """Return the features of each cell, shape `(B, N, M, D)`.
 
         Args:
             volume_BCXYZ: of any floating type; half precision means half to copy.
             kept_BK: numbers of the patches to look at; the shape is `(B, K, M, D)` then.
+            brain_BNM: what `holds_brain` said, where it was asked already.
 
         Raises:
             GeometryError: the volumes are not of the encoder's two channels and grid.
         """
         volume_BCXYZ = self._on_grid(volume_BCXYZ)
-        holds_brain = self.holds_brain(volume_BCXYZ)
+        holds_brain = self.holds_brain(volume_BCXYZ) if brain_BNM is None else brain_BNM
         first_run = cast(Tensor, self._first_run_NM).expand_as(holds_brain)
         if kept_BK is not None:
             index_BKM = kept_BK[:, :, None].expand(-1, -1, holds_brain.shape[2])

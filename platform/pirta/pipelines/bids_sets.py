@@ -47,6 +47,7 @@ from pirta.settings import Settings
 
 Outcome: TypeAlias = PreparedCase | RefusedCase
 
+_LARGEST_CHUNK = 16  # studies that share one loaded stripper
 _COMPLETE_IT = "Add the missing file, or keep one of the repeated ones."
 
 
@@ -213,12 +214,11 @@ def _carry_out(
         return
     # Fresh processes: a forked one would share this one's threads and locks.
     context = multiprocessing.get_context("spawn")
-    chunks = [studies[start::num_workers] for start in range(min(num_workers, len(studies)))]
+    size = max(1, min(_LARGEST_CHUNK, len(studies) // num_workers))
     with ProcessPoolExecutor(num_workers, mp_context=context) as pool:
         futures = [
-            pool.submit(_prepare_chunk, worker, chunk[start : start + 4], atlas)
-            for chunk in chunks
-            for start in range(0, len(chunk), 4)
+            pool.submit(_prepare_chunk, worker, studies[start : start + size], atlas)
+            for start in range(0, len(studies), size)
         ]
         for future in as_completed(futures):
             yield from future.result()

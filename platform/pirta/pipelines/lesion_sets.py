@@ -101,6 +101,8 @@ def make_lesion_set(
     refused: list[RefusedCase] = []
     num_lesions = 0
     for number, row in enumerate(normals):
+        if on_progress is not None:
+            on_progress(number, len(normals))
         try:
             host, atlas = _host(row, atlas)
         except InputError as error:
@@ -115,8 +117,8 @@ def make_lesion_set(
                 num_lesions += 1
             except GeometryError as error:
                 refused.append(RefusedCase(case_id, error.code, str(error)))
-        if on_progress is not None:
-            on_progress(number + 1, len(normals))
+    if on_progress is not None:
+        on_progress(len(normals), len(normals))
     close_run(out, made, refused)
     return LesionSetSummary(len(made) - num_lesions, num_lesions, len(refused))
 

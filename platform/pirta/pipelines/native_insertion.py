@@ -13,17 +13,16 @@ No Ray here.
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from pirta.cohort.insertion import InsertedLesion, insert_into_normal
 from pirta.cohort.lesion_plan import LesionPlan, plan_lesion
 from pirta.cohort.lesion_requests import LesionRequest
+from pirta.cohort.nifti_bytes import nifti_bytes
 from pirta.cohort.prepared_store import check_case_id
 from pirta.cohort.registry_rows import make_registry
 from pirta.cohort.report_text import raw_report
@@ -183,14 +182,5 @@ def _write_images(
         images["adc_uri"] = (images["adc_uri"][0], lesion.adc_XYZ)
         images["mask_uri"] = (f"{truth}_msk.nii.gz", lesion.mask_XYZ)
     for uri, values_XYZ in images.values():
-        write_whole(join(out, uri), _nifti_bytes(values_XYZ, host.dwi.affine))
+        write_whole(join(out, uri), nifti_bytes(values_XYZ, host.dwi.affine))
     return {kind: uri for kind, (uri, _) in images.items()}
-
-
-def _nifti_bytes(values_XYZ: NDArray[np.generic], affine: NDArray[np.float64]) -> bytes:
-    """A gzipped NIfTI without a time stamp: the same voxels are the same bytes."""
-    image = nib.Nifti1Image(values_XYZ, affine)
-    image.header.set_xyzt_units("mm", "sec")
-    image.set_qform(affine, code=1)
-    image.set_sform(affine, code=1)
-    return gzip.compress(image.to_bytes(), compresslevel=3, mtime=0)
