@@ -21,7 +21,7 @@ export TOKENIZERS_PARALLELISM := false
 export OMP_NUM_THREADS ?= 1
 export PYTHON
 
-.PHONY: help setup demo test check bench fuzz weights results docs
+.PHONY: help setup demo test check bench fuzz weights docs
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
