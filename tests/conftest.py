@@ -39,23 +39,31 @@ def shared_data() -> Path:
     return folder.resolve()
 
 
-@pytest.fixture(scope="module")
-def object_store() -> Iterator[str]:
-    """An S3 server on loopback with the bucket "store", told to this process and its children."""
-    import fsspec
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """An S3 server on loopback: one a session, since fsspec keeps the connections of a process."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def object_store(s3_address: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A bucket of the module's own, its server told to this process and its children."""
+    import fsspec
+
+    bucket = request.module.__name__.rsplit(".", 1)[-1].replace("_", "-")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ENDPOINT_URL", s3_address)
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        fsspec.filesystem("s3").mkdir("store")
-        yield "s3://store"
-    server.stop()
+        fsspec.filesystem("s3").mkdir(bucket)
+        yield f"s3://{bucket}"
 
 
 @pytest.fixture(scope="session")

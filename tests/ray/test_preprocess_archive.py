@@ -43,14 +43,16 @@ def _run(manifest: str, out: str, settings: Settings) -> PreprocessSummary:
 def test_an_archive_in_an_object_store_is_prepared_into_an_object_store(
     object_store: str, toy_archive: Path, quick_settings: Settings, tmp_path: Path
 ) -> None:
-    fsspec.filesystem("s3").put(f"{toy_archive.parent}/", "store/archive/", recursive=True)
+    fsspec.filesystem("s3").put(
+        f"{toy_archive.parent}/", f"{object_store}/archive/", recursive=True
+    )
     manifest, out = f"{object_store}/archive/cohort.parquet", f"{object_store}/prepared"
     summary = _run(manifest, out, quick_settings)
     assert (summary.num_done, summary.num_refused) == (10, 1)
     assert [one.code for one in read_refused(out)] == ["file_unreadable"]
     _run(str(toy_archive), str(tmp_path / "local"), quick_settings)
     assert_same_stores(out, str(tmp_path / "local"))
-    names = fsspec.filesystem("s3", use_listings_cache=False).find("store/prepared")
+    names = fsspec.filesystem("s3", use_listings_cache=False).find(f"{object_store}/prepared")
     assert not [name for name in names if name.endswith(".part") or "/rows/" in name]
 
 
