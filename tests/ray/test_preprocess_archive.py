@@ -52,7 +52,7 @@ def test_an_archive_in_an_object_store_is_prepared_into_an_object_store(
     assert [one.code for one in read_refused(out)] == ["file_unreadable"]
     _run(str(toy_archive), str(tmp_path / "local"), quick_settings)
     assert_same_stores(out, str(tmp_path / "local"))
-    names = fsspec.filesystem("s3", use_listings_cache=False).find(f"{object_store}/prepared")
+    names = fsspec.filesystem("s3", use_listings_cache=False).find(out)
     assert not [name for name in names if name.endswith(".part") or "/rows/" in name]
 
 
