@@ -34,7 +34,10 @@ class Encoder:
         """
         started_s = time.monotonic()
         self._encoder = load_encoder(
-            settings.path, device=settings.device, num_threads=settings.num_threads
+            settings.path,
+            device=settings.device,
+            num_threads=settings.num_threads,
+            precision=settings.precision,
         )
         if self._encoder.sha256 != expected_sha256:
             raise ReleaseError(

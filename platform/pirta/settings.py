@@ -80,6 +80,9 @@ class EncoderSettings(_Frozen):
     )
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="Torch device.")
     num_threads: int = Field(default=1, ge=1, description="Torch threads a replica.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="auto: bfloat16 where the device has units for it."
+    )
 
 
 class IndexSettings(_Frozen):

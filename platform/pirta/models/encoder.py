@@ -85,14 +85,16 @@ class TerritoryEncoder(nn.Module):
         cell_logits = self._cell_logits(tokens_BND, cells_BNMD).float()
         lesion_BNM = torch.logsumexp(cell_logits[..., 1:], dim=-1) - cell_logits[..., 0]
         token_logits = lesion_BNM.amax(dim=2)
-        embedding = self._embed(tokens_BND.float(), token_logits, cell_logits)
-        return EncoderOutput(
-            embedding_BD=embedding,
-            logits_BK=self.class_head(_CLASS_SCALE * embedding),
-            token_logits_BN=token_logits,
-            cell_logits_BNMK=cell_logits,
-            finding_logits_BF=self.finding_head(_CLASS_SCALE * embedding),
-        )
+        # A unit vector rounded to half precision is none, and neighbours differ in the rounding.
+        with torch.autocast(volume_BCXYZ.device.type, enabled=False):
+            embedding = self._embed(tokens_BND.float(), token_logits, cell_logits)
+            return EncoderOutput(
+                embedding_BD=embedding,
+                logits_BK=self.class_head(_CLASS_SCALE * embedding),
+                token_logits_BN=token_logits,
+                cell_logits_BNMK=cell_logits,
+                finding_logits_BF=self.finding_head(_CLASS_SCALE * embedding),
+            )
 
     def _cell_logits(self, tokens_BND: Tensor, cells_BNMD: Tensor) -> Tensor:
         """Join what a cell shows with what its surroundings are."""

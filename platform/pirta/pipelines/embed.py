@@ -93,7 +93,10 @@ class StudyEmbedder:
 
     def __init__(self, *, encoder: EncoderSettings) -> None:
         self._encoder = load_encoder(
-            encoder.path, device=encoder.device, num_threads=encoder.num_threads
+            encoder.path,
+            device=encoder.device,
+            num_threads=encoder.num_threads,
+            precision=encoder.precision,
         )
 
     def __call__(self, batch: dict[str, NDArray[np.str_]]) -> dict[str, object]:

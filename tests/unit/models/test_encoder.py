@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from bench.plain_encoder import plain_encoder
+from pirta.cohort.prepared_store import load_volume, read_prepared
 from pirta.errors import CheckpointError, GeometryError
 from pirta.models.config import demo, tiny
 from pirta.models.encoder import TerritoryEncoder
 from pirta.models.mae import MaskedAutoencoder, start_from_mae
-from pirta.models.runtime import load_encoder, save_encoder
+from pirta.models.runtime import fastest_precision, load_encoder, save_encoder
 from pirta.models.stem import scale_volume
+from pirta.settings import SHIPPED_WEIGHTS
 
 SHIPPED_LIMIT_BYTES = 11_000_000
 
@@ -89,6 +92,31 @@ def test_a_volume_embeds_the_same_alone_and_in_a_batch(tmp_path: Path) -> None:
     together, _ = loaded.embed(volumes)
     alone, _ = loaded.embed(volumes[1:2])
     np.testing.assert_allclose(together[1:2], alone, atol=1e-5)
+
+
+def test_the_shipped_encoder_embeds_the_same_in_half_precision_and_written_plainly(
+    synthetic_store: str,
+) -> None:
+    volume_BCXYZ = np.stack([load_volume(one.array_uri) for one in read_prepared(synthetic_store)])
+    path = SHIPPED_WEIGHTS / "encoder"
+    whole = load_encoder(path, device="cpu", num_threads=1)
+    half = load_encoder(path, device="cpu", num_threads=1, precision="bfloat16")
+    expected_BD, expected_BK = whole.embed(volume_BCXYZ)
+    found_BD, found_BK = half.embed(volume_BCXYZ)
+    with torch.inference_mode():
+        plain_BD = plain_encoder(whole.model)(torch.from_numpy(volume_BCXYZ)).embedding_BD.numpy()
+    assert found_BD.dtype == found_BK.dtype == np.float32
+    assert (found_BD * expected_BD).sum(axis=1).min() > 0.999
+    np.testing.assert_allclose(found_BK, expected_BK, atol=0.05)
+    np.testing.assert_allclose(plain_BD, expected_BD, atol=1e-4)
+
+
+def test_auto_takes_half_precision_only_where_the_processor_has_units_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for able, expected in (({"avx512_bf16": True}, "bfloat16"), ({"avx2": True}, "float32")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
+        assert fastest_precision("cpu") == expected
 
 
 def test_a_volume_of_another_grid_is_refused(tmp_path: Path) -> None:
