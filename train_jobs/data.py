@@ -11,8 +11,8 @@ as in `pirta.models`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -22,14 +22,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pirta.cohort.lesions import grow_lesion, insert_lesion, plan_lesion
-from pirta.contracts.finding import LABELS, Finding, InfarctType, Label, LesionClass
+from pirta.contracts.finding import LABELS, Finding, InfarctType, Label, Laterality, LesionClass
 from pirta.contracts.study import GRID_SPACING_MM
 from pirta.errors import ManifestError
 from pirta.models.config import EncoderConfig
 from pirta.models.patches import to_patches
 from train_jobs.augment import NoiseBank, Strength, normalise, vary
 from train_jobs.pose import Pose, draw_pose, move
-from train_jobs.training_pool import PoolCase, TrainingPool
+from train_jobs.training_pool import HOSTS_REMEDY, NO_HOSTS, PoolCase, TrainingPool
 
 Groups: TypeAlias = tuple[tuple[PoolCase, ...], ...]
 
@@ -41,16 +41,21 @@ _FULL_CELL_VOXELS = 16.0
 _VISIBLE_RISE = 1.08
 _LEAST_VISIBLE_VOXELS = 6
 _NOISE_SEED = 20260
+_LESION_TRIES = 4
+# A territory of a host on one side: 1.6 ml, so that a moved head still has some of it.
+_LEAST_ROOM_VOXELS = 100
+_OTHER_SIDE = {Laterality.LEFT: Laterality.RIGHT, Laterality.RIGHT: Laterality.LEFT}
 
 
 @dataclass(frozen=True)
 class Example:
-    """One volume with its answer; `lesion_XYZ` is 1 where lesion shows."""
+    """One volume with its answer; `lesion_XYZ` is 1 where lesion shows, where that is known."""
 
     volume_CXYZ: NDArray[np.float32]
     lesion_XYZ: NDArray[np.uint8]
     label: Label
     finding: Finding | None
+    lesion_known: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,14 @@ class Batch:
     Attributes:
         labels_B: index in `LABELS`.
         lesion_BNM: how much each cell is lesion, 0 to 1.
+        lesion_known_B: 0 where nobody drew the lesion, else 1.
         infarct_types_B, classes_B: index of the finding's parts, UNKNOWN for normals.
     """
 
     volume_BCXYZ: Tensor
     labels_B: Tensor
     lesion_BNM: Tensor
+    lesion_known_B: Tensor
     infarct_types_B: Tensor
     classes_B: Tensor
 
@@ -79,7 +86,8 @@ class ExampleMaker:
         site_balanced: every site equally likely, whatever it holds.
 
     Raises:
-        ManifestError: the pool holds no normal brain with a territory map.
+        ManifestError: the pool holds no normal brain with a territory map, or none whose map
+            has room for a lesion of each territory.
     """
 
     def __init__(
@@ -92,16 +100,15 @@ class ExampleMaker:
         site_balanced: bool = False,
     ) -> None:
         if not pool.hosts:
-            raise ManifestError(
-                "The training store holds no normal case with a territory map.",
-                remedy="Make the cohort with territory maps kept, and normal cases in the split.",
-            )
-        self._pool = pool
+            raise ManifestError(NO_HOSTS, remedy=HOSTS_REMEDY)
         self._real_share = real_share
         self._guest_share = guest_share if pool.guests else 0.0
+        self._guests = _groups(pool.guests, False)
         self._strength = strength
         self._bank = NoiseBank(_NOISE_SEED)
-        self._hosts = _groups(pool.hosts, site_balanced)
+        self._hosts = _hosts_by_label(pool.hosts, site_balanced)
+        self._guest_hosts = _hosts_by_label(pool.guests, False)
+        _check_hosts(self._hosts)
         self._by_label = {
             label: _groups(cases, site_balanced) for label, cases in pool.by_label.items()
         }
@@ -111,16 +118,20 @@ class ExampleMaker:
         label = LABELS[int(rng.integers(len(LABELS)))]
         guest = rng.random() < self._guest_share
         if label is Label.NORMAL:
-            example = self._real(rng, self._normal(rng, self._by_label[label], guest))
-        elif self._by_label[label] and rng.random() < self._real_share:
+            example = self._real(
+                rng, _one_of(rng, self._guests if guest else self._by_label[label])
+            )
+        elif self._by_label[label] and not guest and rng.random() < self._real_share:
             example = self._real(rng, _one_of(rng, self._by_label[label]))
         else:
-            example = self._fresh(rng, self._normal(rng, self._hosts, guest), label)
-        volume = vary(rng, example.volume_CXYZ, example.lesion_XYZ, self._bank, self._strength)
-        return Example(volume, example.lesion_XYZ, example.label, example.finding)
-
-    def _normal(self, rng: np.random.Generator, groups: Groups, guest: bool) -> PoolCase:
-        return _one_of(rng, (self._pool.guests,) if guest else groups)
+            # Guests are as often hosts as normals, so that their scanner tells nothing.
+            hosts = self._guest_hosts[label] if guest else ()
+            example = self._fresh(rng, hosts or self._hosts[label], label)
+        strength = self._strength
+        if not example.lesion_known:  # a slab or a lost box could take the lesion away unseen
+            strength = replace(strength, faults=0.0)
+        volume = vary(rng, example.volume_CXYZ, example.lesion_XYZ, self._bank, strength)
+        return replace(example, volume_CXYZ=volume)
 
     def _pose(self, rng: np.random.Generator) -> Pose:
         strength = self._strength
@@ -129,14 +140,17 @@ class ExampleMaker:
         )
 
     def _real(self, rng: np.random.Generator, case: PoolCase) -> Example:
-        volume, (lesion,) = move(self._pose(rng), case.volume_CXYZ, [_lesion_map(case)])
-        return Example(volume, lesion, case.label, case.finding)
+        pose = self._pose(rng)
+        volume, (lesion,) = move(pose, case.volume_CXYZ, [_lesion_map(case)])
+        finding = mirrored(case.finding) if pose.mirrored else case.finding
+        return Example(volume, lesion, case.label, finding, case.lesion_known)
 
-    def _fresh(self, rng: np.random.Generator, host: PoolCase, label: Label) -> Example:
+    def _fresh(self, rng: np.random.Generator, hosts: Groups, label: Label) -> Example:
         """Move the host first and insert then, so that the lesion's border stays its own."""
+        host = _one_of(rng, hosts)
         assert host.territory_XYZ is not None
         volume, (territory,) = move(self._pose(rng), host.volume_CXYZ, [host.territory_XYZ])
-        for _ in range(4):
+        for _ in range(_LESION_TRIES):
             plan = plan_lesion(rng, label=label)
             share_XYZ = grow_lesion(rng, plan, territory, GRID_SPACING_MM)
             dwi, adc = insert_lesion(
@@ -146,6 +160,43 @@ class ExampleMaker:
             if int(lesion.sum()) >= _LEAST_VISIBLE_VOXELS:
                 break  # else it fell into CSF: a case that no one could call
         return Example(normalise(np.stack([dwi, adc])), lesion, label, plan.finding)
+
+
+def mirrored(finding: Finding | None) -> Finding | None:
+    """Return the finding of a head whose left and right changed places."""
+    if finding is None or finding.laterality not in _OTHER_SIDE:
+        return finding
+    return finding.model_copy(update={"laterality": _OTHER_SIDE[finding.laterality]})
+
+
+def _hosts_by_label(cases: Sequence[PoolCase], site_balanced: bool) -> dict[Label, Groups]:
+    """The hosts that hold enough of a label's territory on both sides: a slab may hold none."""
+    codes = {label: LABELS.index(label) for label in LABELS if label is not Label.NORMAL}
+    return {
+        label: _groups([case for case in cases if _has_room(case, code)], site_balanced)
+        for label, code in codes.items()
+    }
+
+
+def _has_room(case: PoolCase, territory_code: int) -> bool:
+    if case.territory_XYZ is None:
+        return False
+    number_X = (case.territory_XYZ == territory_code).sum(axis=(1, 2))
+    if not number_X.any():
+        return False
+    middle = round(float(np.flatnonzero((case.territory_XYZ > 0).any(axis=(1, 2))).mean()))
+    on_each_side = (number_X[:middle].sum(), number_X[middle + 1 :].sum())
+    return int(min(on_each_side)) >= _LEAST_ROOM_VOXELS
+
+
+def _check_hosts(hosts: Mapping[Label, Groups]) -> None:
+    missing = [str(label) for label, groups in hosts.items() if not groups]
+    if missing:
+        raise ManifestError(
+            f"No normal case of the training store has {_LEAST_ROOM_VOXELS} voxels on each side "
+            f"of the territory {' and '.join(missing)}.",
+            remedy="Add normal studies that cover the whole brain.",
+        )
 
 
 def _groups(cases: Sequence[PoolCase], site_balanced: bool) -> Groups:
@@ -216,6 +267,7 @@ def collate(examples: list[Example], config: EncoderConfig) -> Batch:
         ),
         labels_B=torch.tensor([LABELS.index(example.label) for example in examples]),
         lesion_BNM=lesion_cells(lesion_BXYZ, config),
+        lesion_known_B=torch.tensor([float(example.lesion_known) for example in examples]),
         infarct_types_B=torch.tensor(
             [UNKNOWN if f is None else list(InfarctType).index(f.infarct_type) for f in findings]
         ),

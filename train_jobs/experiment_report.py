@@ -98,4 +98,6 @@ def _cell(group: Group, name: str) -> str:
     value = group.figures[name]
     if math.isnan(value.value):
         return "not defined"
+    if math.isnan(value.low):  # no resample differs: a bootstrap says nothing of it
+        return f"{value.value:.2f}"
     return f"{value.value:.2f} ({value.low:.2f}-{value.high:.2f})"

@@ -19,6 +19,7 @@ from pirta.errors import CheckpointError, TrainingError
 from pirta.models.checkpoint import MANIFEST_NAME, CheckpointManifest, verify_manifest
 from train_jobs.checkpoint_store import CheckpointStore
 from train_jobs.presets import LoopSettings
+from train_jobs.run_folder import writing
 
 WEIGHTS_FOLDER = "weights"
 
@@ -60,6 +61,7 @@ def export(
 
     Raises:
         TrainingError: training left no checkpoint.
+        StoreError: the weights cannot be written; the checkpoints stay.
     """
     last = checkpoints.latest()
     if last is None:
@@ -69,6 +71,7 @@ def export(
         )
     final = out / WEIGHTS_FOLDER
     with (
+        writing(final),
         tempfile.TemporaryDirectory(prefix="pirta-state-") as source,
         tempfile.TemporaryDirectory(dir=out, prefix=".weights-") as folder,
     ):

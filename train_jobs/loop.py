@@ -192,6 +192,7 @@ def _to_device(batch: Batch, device: torch.device) -> Batch:
         volume_BCXYZ=batch.volume_BCXYZ.to(device).float(),
         labels_B=batch.labels_B.to(device),
         lesion_BNM=batch.lesion_BNM.to(device),
+        lesion_known_B=batch.lesion_known_B.to(device),
         infarct_types_B=batch.infarct_types_B.to(device),
         classes_B=batch.classes_B.to(device),
     )

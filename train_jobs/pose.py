@@ -27,7 +27,8 @@ class Pose:
     """Where a head comes to lie.
 
     Attributes:
-        mirrored: left and right change places; labels move along, so laterality stays true.
+        mirrored: left and right change places; label maps move along; a finding
+            that names a side is turned by the caller (`data.mirrored`).
         zoom_3: size along X, Y, Z, relative.
         shift_mm_3: along X, Y, Z.
         pitch_deg: nod about the X axis.

@@ -19,6 +19,7 @@ from pirta.errors import ManifestError
 from pirta.evaluation.embedded_cases import EmbeddedCases, join_cases
 from pirta.evaluation.embedding import EvaluationCase, embed_cases
 from pirta.evaluation.encoder_evaluation import EncoderEvaluation, Group, evaluate
+from pirta.evaluation.report_folder import plain, unwritable, write_whole
 from pirta.models.checkpoint import CheckpointManifest
 from pirta.models.runtime import LoadedEncoder, load_encoder
 from train_jobs.evaluation_data import DataName, store_cases
@@ -65,6 +66,7 @@ def run_experiment(
     Raises:
         ManifestError: a store cannot be used, or two stores name the same site.
         TrainingError: `out` holds another experiment, or training failed.
+        StoreError: `out` cannot be written.
     """
     say = tell or (lambda _line: None)
     _check_sites(store, external)
@@ -74,8 +76,8 @@ def run_experiment(
         weights = train_arm(plan, arm, store=store, out=out / arm, tell=tell)
         encoder = load_encoder(weights, device="cpu", num_threads=num_threads)
         say(f"arm '{arm}': measuring")
-        index, queries, validation = _embed(encoder, store, external)
-        evaluation = evaluate(index, queries, validation=validation)
+        # No threshold, no temperature: there is no set of cases left to choose them on.
+        evaluation = evaluate(*_embed(encoder, store, external))
         results.append(ArmResult(arm, encoder.manifest, evaluation))
     _write(plan, results, out)
     return tuple(results)
@@ -108,21 +110,20 @@ def _check_sites(store: str, external: Sequence[str]) -> None:
 
 def _embed(
     encoder: LoadedEncoder, store: str, external: Sequence[str]
-) -> tuple[EmbeddedCases, EmbeddedCases, EmbeddedCases]:
-    """Return index, queries and validation cases; a query's data set is its site."""
+) -> tuple[EmbeddedCases, EmbeddedCases]:
+    """Return index and queries; a query's data set is its site."""
 
     def cases(name: str, where: str, split: str | None) -> list[EvaluationCase]:
         return store_cases(DataName(name, where, split), encoder.preprocessing_fingerprint)
 
     index = embed_cases(encoder, cases("index", store, "train"), dataset="index")
-    held_out = embed_cases(encoder, cases(INTERNAL, store, "val"), dataset=INTERNAL)
-    parts = [held_out]
+    parts = [embed_cases(encoder, cases(INTERNAL, store, "val"), dataset=INTERNAL)]
     for where in external:
         found = cases("external", where, None)
         for site in sorted({case.site for case in found}):
             own = [case for case in found if case.site == site]
             parts.append(embed_cases(encoder, own, dataset=site))
-    return index, join_cases(parts), held_out
+    return index, join_cases(parts)
 
 
 def _write(plan: ExperimentPlan, results: Sequence[ArmResult], out: Path) -> None:
@@ -146,6 +147,10 @@ def _write(plan: ExperimentPlan, results: Sequence[ArmResult], out: Path) -> Non
             for one in results
         },
     }
-    (out / "experiment.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    (out / "experiment.md").write_text(render_tables(plan, by_arm), encoding="utf-8")
-    draw_chart(by_arm, out / "experiment.png")
+    text = json.dumps(plain(content), indent=2, allow_nan=False) + "\n"
+    try:
+        write_whole(out / "experiment.json", text.encode())
+        write_whole(out / "experiment.md", render_tables(plan, by_arm).encode())
+        draw_chart(by_arm, out / "experiment.png")
+    except OSError as error:
+        raise unwritable(out, error) from None

@@ -49,7 +49,7 @@ def case_dataset(store: str) -> ray.data.Dataset:
     if not rows:
         raise ManifestError(
             f"The prepared store {store} has no case in the splits {' and '.join(_SPLITS)}.",
-            remedy="Make it from a training cohort.",
+            remedy="Make it from a training cohort, or guests with `pirta cohort hosts`.",
         )
     # The rows themselves go with the function: a dataset of a few paths would be read twice.
     with quiet_ray_data():

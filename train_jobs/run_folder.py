@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def claim_run_dir(run_dir: Path, config: Mapping[str, Any], *, name: str, resume
     path = run_dir / RUN_NAME
     content = {"name": name, "config": json.loads(json.dumps(config))}
     if path.is_file():
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = _read_run(path)
         if known != content:
             raise TrainingError(
                 f"{run_dir} holds another run ({_difference(known, content)}).",
@@ -55,8 +56,19 @@ def claim_run_dir(run_dir: Path, config: Mapping[str, Any], *, name: str, resume
                 remedy="Allow it to resume, or name another --out folder.",
             )
         return
-    run_dir.mkdir(parents=True, exist_ok=True)
+    with writing(run_dir):
+        run_dir.mkdir(parents=True, exist_ok=True)
     write_json(path, content)
+
+
+def _read_run(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise TrainingError(
+            f"{path} is no run record: it is cut short or no JSON.",
+            remedy="Name another --out folder, or remove this one.",
+        ) from None
 
 
 def note_session(run_dir: Path, *, with_ray: bool) -> None:
@@ -72,7 +84,8 @@ def note_session(run_dir: Path, *, with_ray: bool) -> None:
         "processor": platform.machine(),
         "num_cpus": os.cpu_count(),
     }
-    with (run_dir / SESSIONS_NAME).open("a", encoding="utf-8") as stream:
+    path = run_dir / SESSIONS_NAME
+    with writing(path), path.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(line) + "\n")
 
 
@@ -113,9 +126,20 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         StoreError: it cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with writing(path):
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         temporary.replace(path)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Tell a folder or file of a run that cannot be written as what it is.
+
+    Raises:
+        StoreError: in the place of an OSError.
+    """
+    try:
+        yield
     except OSError as error:
         raise StoreError(
             f"The run's {path.name} cannot be written ({error.strerror}).",
@@ -158,7 +182,8 @@ def draw_curves(run_dir: Path) -> Path | None:
     waits.set_xlabel("step")
     waits.axhline(5, color="gray", linestyle=":")
     waits.set_ylim(bottom=0)
-    figure.savefig(run_dir / CURVES_NAME, dpi=110)
+    with writing(run_dir / CURVES_NAME):
+        figure.savefig(run_dir / CURVES_NAME, dpi=110)
     return run_dir / CURVES_NAME
 
 

@@ -63,7 +63,8 @@ class MaeTask:
         """Return the error on held-out cases, at fixed masks."""
         torch.manual_seed(0)
         errors = [
-            float(self.model(volumes_BCXYZ)) for volumes_BCXYZ, _ in _volumes(self._held_out.cases)
+            float(self.model(volumes_BCXYZ))
+            for volumes_BCXYZ, _ in _volumes(self._held_out.cases, _device_of(self.model))
         ]
         return {"val_mae_error": float(np.mean(errors))} if errors else {}
 
@@ -119,7 +120,7 @@ class TerritoryTask:
         """Return balanced accuracy and stroke sensitivity and specificity, held-out cases."""
         truth: list[int] = []
         called: list[int] = []
-        for volumes_BCXYZ, labels in _volumes(self._held_out.cases):
+        for volumes_BCXYZ, labels in _volumes(self._held_out.cases, _device_of(self.model)):
             called += self.model(volumes_BCXYZ).logits_BK.argmax(dim=1).tolist()
             truth += labels
         return _called_figures(np.array(truth, int), np.array(called, int))
@@ -159,13 +160,15 @@ def cell_loss(cell_logits_BNMK: Tensor, batch: Batch, lesion_cell_weight: float)
     """Return the lesion map's cross-entropy, with lesion cells weighted up.
 
     A cell's target is `lesion` of the case's territory and the rest nothing; averaged over a
-    number of cells that does not depend on how large the lesions are.
+    number of cells that does not depend on how large the lesions are. A stroke without a mask
+    says nothing of any cell, and counts as nothing.
     """
     lesion_BNM = batch.lesion_BNM
     log_BNMK = torch.log_softmax(cell_logits_BNMK.float(), dim=-1)
     index_BNM1 = batch.labels_B[:, None, None, None].expand(*lesion_BNM.shape, 1)
     log_own_BNM = log_BNMK.gather(-1, index_BNM1).squeeze(-1)
     terms = lesion_cell_weight * lesion_BNM * log_own_BNM + (1 - lesion_BNM) * log_BNMK[..., 0]
+    terms = terms * batch.lesion_known_B[:, None, None]
     return -terms.sum() / (0.02 * lesion_BNM.numel())
 
 
@@ -209,12 +212,16 @@ def _batches(pool: TrainingPool, settings: LoopSettings) -> StepBatches:
     )
 
 
-def _volumes(cases: Iterable[PoolCase]) -> Iterator[tuple[Tensor, list[int]]]:
+def _device_of(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
+
+
+def _volumes(cases: Iterable[PoolCase], device: torch.device) -> Iterator[tuple[Tensor, list[int]]]:
     chosen = list(cases)
     for start in range(0, len(chosen), _BATCH):
         some = chosen[start : start + _BATCH]
         volumes = np.stack([as_stored(case)[0] for case in some])
-        yield torch.from_numpy(volumes), [LABELS.index(case.label) for case in some]
+        yield torch.from_numpy(volumes).to(device), [LABELS.index(case.label) for case in some]
 
 
 def _called_figures(truth: np.ndarray, called: np.ndarray) -> dict[str, float]:

@@ -18,6 +18,10 @@ from pirta.cohort.prepared_store import PreparedCase, load_labels, load_volume, 
 from pirta.contracts.finding import Finding, Label
 from pirta.errors import ManifestError
 
+NO_HOSTS = "The training store holds no normal case with a territory map."
+GUESTS_REMEDY = "Make it with `pirta cohort hosts STORE OUT --split train`, of normals only."
+HOSTS_REMEDY = "Make the cohort with territory maps kept, and normal cases in the split."
+
 
 @dataclass(frozen=True)
 class PoolCase:
@@ -31,6 +35,11 @@ class PoolCase:
     mask_XYZ: NDArray[np.uint8] | None
     territory_XYZ: NDArray[np.uint8] | None
 
+    @property
+    def lesion_known(self) -> bool:
+        """Whether it is known where the lesion is; a stroke without a mask has one somewhere."""
+        return self.mask_XYZ is not None or self.label is Label.NORMAL
+
 
 @dataclass(frozen=True)
 class TrainingPool:
@@ -40,7 +49,7 @@ class TrainingPool:
         hosts: normal brains with a territory map.
         by_label: all cases of a label.
         fingerprint: of the preprocessing, the same for all.
-        data_sha256: over the ids, findings and volumes.
+        data_sha256: over the ids, findings, volumes, masks and territory maps.
         guests: normal brains of another store, with a territory map each: a hospital's own.
     """
 
@@ -61,12 +70,18 @@ LoadCases: TypeAlias = Callable[[str, Sequence[PreparedCase]], Iterable[PoolCase
 
 
 def load_pool(
-    store: str, *, split: str, required: bool = True, load: LoadCases | None = None
+    store: str,
+    *,
+    split: str,
+    required: bool = True,
+    load: LoadCases | None = None,
+    remedy: str = "Make it from the training cohort.",
 ) -> TrainingPool:
     """Read one split of a prepared store into memory.
 
     Args:
         load: brings the cases' arrays; from the store's files where None.
+        remedy: what to do where the split is empty.
 
     Raises:
         ManifestError: the store cannot be read, the split is empty though `required`, or its
@@ -78,7 +93,7 @@ def load_pool(
         splits = sorted({row.case.split for row in prepared})
         raise ManifestError(
             f"The prepared store {store} has no case in the split '{split}'.",
-            remedy=f"It has: {', '.join(splits)}. Make it from the training cohort.",
+            remedy=f"It has: {', '.join(splits)}. {remedy}",
         )
     fingerprints = sorted({row.fingerprint for row in prepared})
     if len(fingerprints) != 1:
@@ -95,6 +110,9 @@ def limited(pool: TrainingPool, num_volumes: int | None) -> TrainingPool:
 
     Cases are taken in the order of their ids' hashes, with one host first: without any there
     is nothing to put fresh lesions in. Guests are left out: they would be more volumes.
+
+    Raises:
+        ManifestError: the pool holds no normal brain with a territory map.
     """
     if num_volumes is None or num_volumes >= len(pool.cases):
         return pool
@@ -102,6 +120,8 @@ def limited(pool: TrainingPool, num_volumes: int | None) -> TrainingPool:
     def order(case: PoolCase) -> str:
         return hashlib.sha256(case.case_id.encode()).hexdigest()
 
+    if not pool.hosts:
+        raise ManifestError(NO_HOSTS, remedy=HOSTS_REMEDY)
     first = min(pool.hosts, key=order)
     others = sorted((case for case in pool.cases if case is not first), key=order)
     kept = {case.case_id for case in (first, *others[: num_volumes - 1])}
@@ -129,7 +149,7 @@ def load_training_pool(
     pool = load_pool(store, split="train", load=load)
     if guests is None:
         return pool
-    others = load_pool(guests, split="train", load=load)
+    others = load_pool(guests, split="train", load=load, remedy=GUESTS_REMEDY)
     if others.fingerprint != pool.fingerprint:
         raise ManifestError(
             f"The guests' store {guests} was prepared as {others.fingerprint}, the training "
@@ -139,7 +159,7 @@ def load_training_pool(
     if not others.hosts:
         raise ManifestError(
             f"The guests' store {guests} holds no normal case with a territory map.",
-            remedy="Make it with `pirta cohort hosts`.",
+            remedy=GUESTS_REMEDY,
         )
     both = hashlib.sha256((pool.data_sha256 + others.data_sha256).encode()).hexdigest()
     return replace(pool, guests=others.hosts, data_sha256=both)
@@ -162,7 +182,8 @@ def _assemble(cases: Iterable[PoolCase], fingerprint: str) -> TrainingPool:
         by_label[case.label].append(case)
         digest.update(case.case_id.encode())
         digest.update(case.finding.model_dump_json().encode() if case.finding else b"normal")
-        digest.update(np.ascontiguousarray(case.volume_CXYZ).data)
+        for array in (case.volume_CXYZ, case.mask_XYZ, case.territory_XYZ):
+            digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
     normal = by_label[Label.NORMAL]
     return TrainingPool(
         hosts=tuple(case for case in normal if case.territory_XYZ is not None),

@@ -46,7 +46,7 @@ def test_three_arms_are_trained_and_measured_at_every_site(
     )
     assert (small["run"]["num_volumes"], large["run"]["num_volumes"]) == (2, None)
     assert small["data_sha256"] != large["data_sha256"]
-    content = json.loads((out / "experiment.json").read_text())
+    content = json.loads((out / "experiment.json").read_text(), parse_constant=pytest.fail)
     table = (out / "experiment.md").read_text()
     for arm in ARMS:
         assert set(content["arms"][arm]["sites"]) == {"internal", "site-x"}

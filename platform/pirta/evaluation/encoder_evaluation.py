@@ -211,13 +211,17 @@ def _num_shared(queries: EmbeddedCases, others: EmbeddedCases | None) -> int:
 
 def _groups(queries: EmbeddedCases) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
     yield "all", "all", np.ones(len(queries), bool)
-    for kind, column in (
-        ("data", queries.datasets),
-        ("site", queries.sites),
-        ("scanner", queries.scanners),
-    ):
-        for name in dict.fromkeys(column.tolist() if kind == "data" else np.unique(column)):
-            yield kind, str(name) or "not named", column == name
+    for name in dict.fromkeys(queries.datasets.tolist()):
+        yield "data", name or "not named", queries.datasets == name
+    for kind, column in (("site", queries.sites), ("scanner", queries.scanners)):
+        for name in np.unique(column):
+            # A site's own cases and lesions put into its brains are not the same question.
+            named_Q = column == name
+            data = dict.fromkeys(queries.datasets[named_Q].tolist())
+            for dataset in data:
+                title = str(name) or "not named"
+                shown = f"{title} ({dataset})" if len(data) > 1 else title
+                yield kind, shown, named_Q & (queries.datasets == dataset)
     for name, inside_Q in size_bins(queries).items():
         yield "lesion size", name, inside_Q
 

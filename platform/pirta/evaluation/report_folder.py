@@ -38,11 +38,11 @@ def write_folder(out: Path, study: EncoderStudy) -> None:
     text = json.dumps(to_json(study), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     try:
         for name, png in pictures.items():
-            _write(out / FIGURES / f"{name}.png", png)
-        _write(out / MARKDOWN_NAME, render_markdown(study).encode())
-        _write(out / JSON_NAME, text.encode())
+            write_whole(out / FIGURES / f"{name}.png", png)
+        write_whole(out / MARKDOWN_NAME, render_markdown(study).encode())
+        write_whole(out / JSON_NAME, text.encode())
     except OSError as error:
-        raise _unwritable(out, error) from None
+        raise unwritable(out, error) from None
 
 
 def make_folder(out: Path) -> None:
@@ -54,7 +54,7 @@ def make_folder(out: Path) -> None:
     try:
         (out / FIGURES).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(out, error) from None
+        raise unwritable(out, error) from None
 
 
 def to_json(study: EncoderStudy) -> dict[str, object]:
@@ -72,31 +72,34 @@ def to_json(study: EncoderStudy) -> dict[str, object]:
         "comparison": study.comparison,
         "compared_with": study.other,
     }
-    return {name: _plain(value) for name, value in content.items()}
+    return {name: plain(value) for name, value in content.items()}
 
 
-def _unwritable(out: Path, error: OSError) -> StoreError:
+def unwritable(out: Path, error: OSError) -> StoreError:
+    """Return what a folder that cannot be written to is told as."""
     return StoreError(
         f"The evaluation cannot be written to {out}: {error.strerror or error}.",
         remedy="Make room there, or name another --out folder.",
     )
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """Return the value in JSON's types: what is not defined, NaN, as None."""
     if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
+        return plain(asdict(value))
     if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items()}
+        return {str(name): plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_bytes(content)

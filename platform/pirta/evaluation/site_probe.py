@@ -35,7 +35,8 @@ class SiteProbe:
         target: "site" or "scanner".
         num_cases: by site, of those with enough patients.
         left_out: sites with fewer than three patients.
-        p_value: NaN without permutations.
+        p_value: NaN without permutations: where none were asked for, or where a patient was at
+            several sites, which leaves nothing to deal anew.
     """
 
     among: str
@@ -77,6 +78,8 @@ def probe_sites(
         return SiteProbe(among, target, counts, few, nothing, math.nan, math.nan, 0)
     features_QR = _rotated(some.embeddings_QD)
     truth_Q = np.searchsorted(enough, site_Q)
+    if not _one_site_each(truth_Q, some.patient_ids):
+        num_permutations = 0  # sites cannot be dealt to patients who were at several
     rng = np.random.default_rng(seed)
     called_Q = _cross_validated(features_QR, truth_Q, some.patient_ids, seed)
     weights_SQ = draw_weights(some.patient_ids, num_resamples=num_resamples, seed=seed)
@@ -101,6 +104,11 @@ def _by_patients(
     num_patients = Counter(site for site, _ in pairs)
     enough = [site for site, count in num_patients.items() if count >= _LEAST_PATIENTS]
     return enough, tuple(site for site in num_patients if site not in enough)
+
+
+def _one_site_each(truth_Q: NDArray[np.int64], patient_ids: NDArray[np.str_]) -> bool:
+    pairs = set(zip(patient_ids.tolist(), truth_Q.tolist(), strict=True))
+    return len(pairs) == len(np.unique(patient_ids))
 
 
 def _rotated(embeddings_QD: NDArray[np.float32]) -> NDArray[np.float64]:

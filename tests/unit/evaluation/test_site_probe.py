@@ -72,3 +72,12 @@ def test_embeddings_that_are_all_the_same_tell_nothing(make_cases) -> None:
 def test_a_probe_of_something_else_is_refused(make_cases) -> None:
     with pytest.raises(ValueError, match="no probe of weather"):
         probe_sites(make_cases([0, 1]), among="normals", target="weather")
+
+
+def test_patients_seen_on_several_scanners_are_measured_without_permutations(make_cases) -> None:
+    patients = [f"p{number // 2}" for number in range(60)]
+    cases = _cases(make_cases, 8.0, sites="ab" * 30, patients=patients)
+    probe = probe_sites(cases, among="normals", num_permutations=20)
+    assert probe.balanced_accuracy.value > 0.95
+    assert math.isnan(probe.p_value)
+    assert probe.num_permutations == 0

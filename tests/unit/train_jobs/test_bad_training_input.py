@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pirta.errors import CheckpointError, FingerprintError, ManifestError, TrainingError
+from bench import synthetic_store
+from pirta.errors import CheckpointError, FingerprintError, ManifestError, StoreError, TrainingError
 from pirta.models.checkpoint import MANIFEST_NAME, write_manifest
 from pirta.models.config import demo
 from pirta.models.weights import save_weights
@@ -17,6 +18,7 @@ from train_jobs.presets import mae_tiny, territory_tiny
 from train_jobs.tasks import MAE_KIND, make_mae
 from train_jobs.train_mae import train_mae
 from train_jobs.train_territory import train_territory
+from train_jobs.training_pool import load_training_pool
 
 
 @pytest.fixture
@@ -132,3 +134,28 @@ def test_a_run_on_a_gpu_that_is_not_there_is_refused(
     settings = mae_tiny().model_copy(update={"use_gpu": True})
     with pytest.raises(TrainingError, match=r"asks for a GPU, and torch sees none.*demo"):
         train_mae(settings, store=synthetic_store, out=tmp_path / "out", with_ray=False)
+
+
+def test_a_run_folder_that_is_a_file_is_refused(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(StoreError, match="cannot be written"):
+            train_mae(mae_tiny(), store=str(store), out=out, with_ray=False)
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_run_record_that_is_cut_short_is_told_as_what_it_is(store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "run.json").write_text('{"name": "mae')
+    with pytest.raises(TrainingError, match=r"run\.json is no run record"):
+        train_mae(mae_tiny(), store=str(store), out=out, with_ray=False)
+
+
+def test_guests_of_another_split_are_refused_with_the_command_that_makes_them(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(synthetic_store, "SPLITS", ("index",))
+    synthetic_store.write_synthetic_store(str(tmp_path / "guests"))
+    with pytest.raises(ManifestError, match="cohort hosts STORE OUT --split train"):
+        load_training_pool(str(store), str(tmp_path / "guests"))

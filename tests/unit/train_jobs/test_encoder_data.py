@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,18 +10,28 @@ import numpy as np
 import pytest
 import torch
 
-from pirta.contracts.finding import LABELS, Label
+from pirta.contracts.finding import (
+    LABELS,
+    Finding,
+    InfarctType,
+    Label,
+    Laterality,
+    LesionClass,
+    Territory,
+)
 from pirta.errors import ManifestError
 from pirta.models.config import tiny
 from train_jobs.augment import NoiseBank, Strength, normalise, vary
 from train_jobs.data import (
     UNKNOWN,
+    Example,
     ExampleMaker,
     StepBatches,
     _groups,
     _one_of,
     collate,
     lesion_cells,
+    mirrored,
 )
 from train_jobs.pose import draw_pose, move
 from train_jobs.training_pool import (
@@ -168,27 +179,100 @@ def test_an_empty_volume_stays_empty_and_finite() -> None:
     assert not normalise(empty.copy()).any()
 
 
-def test_guests_are_hosts_and_normals_in_their_share(pool: TrainingPool) -> None:
+class _Spy(ExampleMaker):
+    """Notes whose brains are drawn, and for which label; draws nothing else."""
+
+    def __init__(self, *args, **settings) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(*args, **settings)
+        self.drawn: list[tuple[str, Label]] = []
+
+    def _real(self, _rng, case):  # type: ignore[no-untyped-def]
+        self.drawn.append((case.case_id, case.label))
+        return _nothing(case.volume_CXYZ, case.label)
+
+    def _fresh(self, rng, hosts, label):  # type: ignore[no-untyped-def]
+        case = _one_of(rng, hosts)
+        self.drawn.append((case.case_id, label))
+        return _nothing(case.volume_CXYZ, label)
+
+
+def _nothing(volume_CXYZ: np.ndarray, label: Label) -> Example:
+    empty = np.zeros(volume_CXYZ.shape, np.float32)
+    return Example(empty, np.zeros(empty.shape[1:], np.uint8), label, None)
+
+
+def _visited(pool: TrainingPool) -> TrainingPool:
     guest = replace(pool.hosts[0], case_id="guest", volume_CXYZ=2 * pool.hosts[0].volume_CXYZ)
-    visited = replace(pool, guests=(guest,))
-    drawn: list[str] = []
+    return replace(pool, guests=(guest,))
 
-    class Spy(ExampleMaker):
-        def _normal(self, rng, groups, guest):  # type: ignore[no-untyped-def]
-            case = super()._normal(rng, groups, guest)
-            drawn.append(case.case_id)
-            return case
 
-    for share in (0.0, 1.0):
-        drawn.clear()
-        maker = Spy(visited, real_share=0.0, strength=Strength(), guest_share=share)
+def test_guests_are_hosts_and_normals_in_their_share(pool: TrainingPool) -> None:
+    for some, share, expected in (
+        (_visited(pool), 0.0, {"train-normal"}),
+        (_visited(pool), 1.0, {"guest"}),
+        (pool, 1.0, {"train-normal"}),
+    ):
+        maker = _Spy(some, real_share=0.0, strength=Strength(), guest_share=share)
         for seed in range(6):
             maker.draw(np.random.default_rng(seed))
-        assert set(drawn) == ({"guest"} if share else {"train-normal"})
-    drawn.clear()
-    without = Spy(pool, real_share=0.0, strength=Strength(), guest_share=1.0)
-    without.draw(np.random.default_rng(0))
-    assert set(drawn) == {"train-normal"}
+        assert {case_id for case_id, _ in maker.drawn} == expected
+
+
+def test_a_guests_scanner_tells_nothing_of_the_label(pool: TrainingPool) -> None:
+    maker = _Spy(_visited(pool), real_share=1.0, strength=Strength(), guest_share=0.5)
+    for seed in range(60):
+        maker.draw(np.random.default_rng(seed))
+    labels = [label for case_id, label in maker.drawn if case_id == "guest"]
+    assert set(labels) == set(LABELS)
+    assert labels.count(Label.NORMAL) < len(labels) / 2
+
+
+def test_a_guest_without_a_territory_is_no_host_for_it(pool: TrainingPool) -> None:
+    slab = pool.hosts[0].territory_XYZ.copy()  # type: ignore[union-attr]
+    slab[slab == 3] = 0
+    guest = replace(pool.hosts[0], case_id="slab", territory_XYZ=slab)
+    maker = _Spy(
+        replace(pool, guests=(guest,)), real_share=0.0, strength=Strength(), guest_share=1.0
+    )
+    for seed in range(40):
+        maker.draw(np.random.default_rng(seed))
+    assert {case_id for case_id, label in maker.drawn if label is Label.POSTERIOR} == {
+        "train-normal"
+    }
+    assert ("slab", Label.ANTERIOR) in maker.drawn
+    with pytest.raises(ManifestError, match="100 voxels on each side of the territory posterior"):
+        ExampleMaker(replace(pool, hosts=(guest,)), real_share=0.0, strength=Strength())
+
+
+def test_a_stroke_without_a_mask_keeps_its_lesion_and_claims_no_cell(pool: TrainingPool) -> None:
+    (stroke,) = pool.by_label[Label.ANTERIOR]
+    unmasked = replace(stroke, mask_XYZ=None)
+    only = replace(pool, by_label={**pool.by_label, Label.ANTERIOR: (unmasked,)})
+    faulty = Strength(faults=1.0)
+    seen = []
+    for some in (pool, only):
+        maker = ExampleMaker(some, real_share=1.0, strength=faulty)
+        examples = [maker.draw(np.random.default_rng(seed)) for seed in range(12)]
+        seen.append([one.lesion_known for one in examples if one.label is Label.ANTERIOR])
+    assert all(seen[0])
+    assert seen[1]
+    assert not any(seen[1])
+
+
+def test_a_mirrored_head_has_its_finding_on_the_other_side() -> None:
+    finding = Finding(
+        lesion_class=LesionClass.STRONG,
+        infarct_type=InfarctType.SMALL,
+        territory=Territory.ANTERIOR,
+        laterality=Laterality.LEFT,
+    )
+    other = mirrored(finding)
+    assert other is not None
+    assert other.laterality is Laterality.RIGHT
+    assert mirrored(other) == finding
+    both = finding.model_copy(update={"laterality": Laterality.BILATERAL})
+    assert mirrored(both) == both
+    assert mirrored(None) is None
 
 
 def test_a_pool_with_guests_has_another_origin(synthetic_store: str, pool: TrainingPool) -> None:
@@ -207,6 +291,21 @@ def test_a_limited_pool_is_always_the_same_and_keeps_a_host(pool: TrainingPool) 
     assert limited(pool, None) is pool
     assert limited(pool, 99) is pool
     assert limited(pool, 1).cases == pool.hosts
+    with pytest.raises(ManifestError, match="no normal case with a territory map"):
+        limited(replace(pool, hosts=()), 2)
+
+
+def test_another_mask_or_map_is_another_origin(synthetic_store: str, tmp_path: Path) -> None:
+    store = Path(shutil.copytree(synthetic_store, tmp_path / "store"))
+    before = load_pool(str(store), split="train").data_sha256
+    for folder, name in (("masks", "train-anterior"), ("territories", "train-normal")):
+        (path,) = store.rglob(f"{folder}/{name}.npy")
+        array = np.load(path)
+        array[40, 50, 20] = 1 - min(1, array[40, 50, 20])
+        np.save(path, array)
+        after = load_pool(str(store), split="train").data_sha256
+        assert after != before
+        before = after
 
 
 def test_balanced_sites_are_equally_likely_whatever_they_hold(pool: TrainingPool) -> None:

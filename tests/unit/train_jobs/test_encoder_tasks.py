@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,18 +21,20 @@ from train_jobs.presets import (
     TERRITORY_RUNS,
     find_run,
     mae_paper,
+    mae_tiny,
     territory_paper,
     territory_tiny,
 )
 from train_jobs.progress import ProgressFollower, ProgressWriter, describe
 from train_jobs.run_folder import claim_run_dir
 from train_jobs.state import load_state, save_state
-from train_jobs.tasks import TerritoryTask, cell_loss, contrast_loss, finding_loss
+from train_jobs.tasks import MaeTask, TerritoryTask, cell_loss, contrast_loss, finding_loss
 
 
 def _batch(labels: list[int], lesion: torch.Tensor) -> Batch:
     kinds = torch.tensor([UNKNOWN if label == 0 else 1 for label in labels])
-    return Batch(torch.zeros(1), torch.tensor(labels), lesion, kinds, kinds)
+    known = torch.ones(len(labels))
+    return Batch(torch.zeros(1), torch.tensor(labels), lesion, known, kinds, kinds)
 
 
 def test_the_cell_loss_equals_the_sum_cell_by_cell() -> None:
@@ -47,6 +50,40 @@ def test_the_cell_loss_equals_the_sum_cell_by_cell() -> None:
                 total -= 5.0 * share * float(logs[label]) + (1 - share) * float(logs[0])
     found = cell_loss(logits, _batch([0, 2], lesion), 5.0)
     assert math.isclose(float(found), total / (0.02 * 24), rel_tol=1e-5)
+
+
+def test_a_stroke_whose_lesion_nobody_drew_teaches_no_cell_anything() -> None:
+    logits = torch.randn(2, 3, 4, 4, requires_grad=True)
+    batch = replace(_batch([1, 2], torch.zeros(2, 3, 4)), lesion_known_B=torch.tensor([0.0, 1.0]))
+    cell_loss(logits, batch, 5.0).backward()
+    assert logits.grad is not None
+    assert not logits.grad[0].any()
+    assert logits.grad[1].any()
+
+
+@pytest.mark.parametrize("stage", ["mae", "territory"])
+def test_held_out_volumes_go_where_the_network_is(stage: str, synthetic_store: str) -> None:
+    """The meta device refuses a tensor of another device, as a GPU does."""
+    task = (
+        MaeTask(mae_tiny(), synthetic_store)
+        if stage == "mae"
+        else TerritoryTask(territory_tiny(), synthetic_store, None)
+    )
+    seen: list[str] = []
+
+    class Recorder(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1, device="meta"))
+
+        def forward(self, volume_BCXYZ: torch.Tensor) -> torch.Tensor:
+            seen.append(volume_BCXYZ.device.type)
+            raise InterruptedError
+
+    task.model = Recorder()  # type: ignore[assignment]
+    with pytest.raises(InterruptedError):
+        task.validate()
+    assert seen == ["meta"]
 
 
 def test_the_finding_loss_of_normals_alone_is_zero_and_has_a_gradient() -> None:

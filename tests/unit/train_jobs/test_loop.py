@@ -45,7 +45,7 @@ class _ToyBatches:
         if step == self._broken_at:
             volume[0, 0] = torch.nan
         labels = torch.zeros(size, dtype=torch.long)
-        return Batch(volume, labels, labels, labels, labels)
+        return Batch(volume, labels, labels, labels, labels, labels)
 
 
 class ToyTask:
