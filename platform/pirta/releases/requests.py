@@ -1,0 +1,129 @@
+"""Requests under way: each begins with the active release and a lease on it, and ends with both.
+
+The lease keeps a release from being retired under a request; it runs out by itself, so that a
+gateway that dies holds nothing up for ever. Both ends are one short transaction that waits for no
+disk: they are on the way of every report, and a power cut takes the reports of its last second
+with it. Records never change under their id, so each is read and checked once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import Select, delete, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+
+from pirta.contracts.release import Release
+from pirta.errors import NoActiveReleaseError, ReleaseStateError
+from pirta.releases.database import Database, Transaction
+from pirta.releases.lifecycle import count_in_flight
+from pirta.releases.records import read_stored
+from pirta.releases.stored import Ticket
+from pirta.releases.tables import THE_ROW, ActivationRow, CitationRow, LeaseRow, WithdrawalRow
+
+
+class Requests:
+    """The requests of one process, on the store that all processes share."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._records: dict[str, Release] = {}
+        self._withdrawn: frozenset[str] = frozenset()
+
+    def begin(self, request_id: str, *, ttl_s: float) -> Ticket:
+        """Return what the request goes by, and lease its release for `ttl_s`.
+
+        Raises:
+            NoActiveReleaseError: nothing was activated yet.
+            ReleaseStateError: a request of this id is under way.
+            ReleaseError: the active release's record does not match its id.
+        """
+        try:
+            with self._database.write(durable=False) as transaction:
+                transaction.share_switch()
+                release_id, num_withdrawn = transaction.connection.execute(_what_holds()).one()
+                if release_id is None:
+                    raise NoActiveReleaseError(
+                        "No release is active.",
+                        remedy="Activate one: `pirta release activate ID`; "
+                        "`pirta release list` names those that are staged.",
+                    )
+                expires_at = transaction.now() + timedelta(seconds=ttl_s)
+                transaction.connection.execute(
+                    insert(LeaseRow),
+                    {
+                        "request_id": request_id,
+                        "release_id": release_id,
+                        "expires_at": expires_at,
+                    },
+                )
+                release = self._record(transaction, release_id)
+                withdrawn = self._withdrawals(transaction, num_withdrawn)
+        except IntegrityError:
+            raise ReleaseStateError(
+                f"A request of the id {request_id} is under way.",
+                remedy="Give each request an id of its own.",
+            ) from None
+        return Ticket(request_id, release, withdrawn)
+
+    def end(
+        self, request_id: str, *, study_id: str | None = None, cited: Sequence[str] = ()
+    ) -> frozenset[str]:
+        """Give the lease back and note which cases the study's report cites.
+
+        Returns:
+            Those of `cited` that were withdrawn since the request began. Where there are any,
+            nothing is noted and the report must not go out: begin anew. Otherwise whoever
+            withdraws one of them from now on is told of this report.
+        """
+        assert study_id is not None or not cited, "citations are a study's"
+        with self._database.write(durable=False) as transaction:
+            transaction.share_switch()
+            connection = transaction.connection
+            release_id = connection.execute(
+                delete(LeaseRow)
+                .where(LeaseRow.request_id == request_id)
+                .returning(LeaseRow.release_id)
+            ).scalar_one_or_none()
+            if not cited:
+                return frozenset()
+            withdrawn = connection.execute(
+                select(WithdrawalRow.case_id).where(WithdrawalRow.case_id.in_(cited))
+            ).scalars()
+            if found := frozenset(withdrawn):
+                return found
+            at = transaction.now()
+            row = {"request_id": request_id, "study_id": study_id, "release_id": release_id}
+            on = postgresql if connection.dialect.name == "postgresql" else sqlite
+            connection.execute(
+                on.insert(CitationRow).on_conflict_do_nothing(),  # an end that is sent twice
+                [{**row, "case_id": case_id, "at": at} for case_id in dict.fromkeys(cited)],
+            )
+        return frozenset()
+
+    def in_flight(self, release_id: str) -> int:
+        """Return how many requests are under way on a release."""
+        with self._database.read() as transaction:
+            return count_in_flight(transaction, release_id)
+
+    def _record(self, transaction: Transaction, release_id: str) -> Release:
+        if release_id not in self._records:
+            self._records[release_id] = read_stored(transaction, release_id).release
+        return self._records[release_id]
+
+    def _withdrawals(self, transaction: Transaction, num_withdrawn: int) -> frozenset[str]:
+        # Withdrawals are only ever added, so as many as before are the same as before.
+        known = self._withdrawn
+        if len(known) != num_withdrawn:
+            known = frozenset(
+                transaction.connection.execute(select(WithdrawalRow.case_id)).scalars()
+            )
+            self._withdrawn = known
+        return known
+
+
+def _what_holds() -> Select[tuple[str | None, int]]:
+    num_withdrawn = select(func.count()).select_from(WithdrawalRow).scalar_subquery()
+    return select(ActivationRow.release_id, num_withdrawn).where(ActivationRow.row_id == THE_ROW)
