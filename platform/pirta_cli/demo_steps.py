@@ -95,6 +95,7 @@ def milvus(out: Path, settings: Settings) -> AbstractContextManager[LiteServer]:
 def index(store: str, settings: Settings, *, console: Console) -> None:
     """Embed the index split and write the release record."""
     from pirta.pipelines.build_index import build_index
+
     from serve_apps.retriever import open_index
 
     with job_progress(console, "embed") as update:

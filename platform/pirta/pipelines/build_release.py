@@ -9,7 +9,8 @@ live stays.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from pirta.cohort.store_files import join
@@ -17,6 +18,7 @@ from pirta.contracts.release import Calibration, Decoding, IndexKind, Release
 from pirta.errors import CheckpointError, CollectionExistsError, UnavailableError
 from pirta.models.checkpoint import current_commit, verify_manifest
 from pirta.pipelines.cohort_rows import cohort_cases, index_rows
+from pirta.pipelines.collection_memory import free_memory
 from pirta.pipelines.kept_embeddings import EMBEDDINGS, embed_resumably
 from pirta.releases.store import ReleaseStore
 from pirta.reporting.prompt import prompt_sha256
@@ -93,9 +95,9 @@ def build_release(
         calibration=calibration,
         commit=current_commit(Path(__file__).parent),
     )
-    own = [replace(row, release_id=release.release_id) for row in rows]
-    fill_collection(index, release, own, on_progress=_telling(on_progress, "indexed"))
+    fill_collection(index, release, rows, on_progress=_telling(on_progress, "indexed"))
     releases.add(release, actor=actor)
+    free_memory(collection=release.collection, index=index, releases=releases)
     return release
 
 
@@ -118,10 +120,9 @@ def fill_collection(
     """
     collection = release.collection
     if not index.exists(collection):
-        try:
+        # Another build of the same content may be quicker: both write the same rows.
+        with suppress(CollectionExistsError):
             index.create(collection, release.dimensions, kind=release.index_kind)
-        except CollectionExistsError:
-            pass  # another build of the same content was quicker; both write the same rows
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         some = rows[start : start + _ROWS_AT_ONCE]
         lacking = _lacking(index, collection, some)

@@ -37,13 +37,10 @@ def cohort_cases(store: str, split: str | None) -> list[PreparedCase]:
             remedy="Name one of these splits, or all of them.",
         )
     once: dict[str, PreparedCase] = {}
-    twice = {
-        one.case.case_id for one in cases if once.setdefault(one.case.case_id, one) != one
-    }
+    twice = {one.case.case_id for one in cases if once.setdefault(one.case.case_id, one) != one}
     if twice:
         raise DuplicateCaseError(
-            f"{len(twice)} case(s) stand twice in {store} with different content: "
-            f"{_some(twice)}.",
+            f"{len(twice)} case(s) stand twice in {store} with different content: {_some(twice)}.",
             remedy="Keep one study a case_id in the cohort, then prepare it again.",
         )
     return list(once.values())
@@ -52,7 +49,7 @@ def cohort_cases(store: str, split: str | None) -> list[PreparedCase]:
 def index_rows(
     embedded: EmbeddedCases, *, origin: Literal["build", "live"], release_id: str = ""
 ) -> list[IndexRow]:
-    """Return the cases' rows, written today.
+    """Return the cases' rows, written today; `release_id` is what live ones are added to.
 
     Raises:
         ManifestError: a text seems to identify a person; nothing of it is told but its kind.

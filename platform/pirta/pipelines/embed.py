@@ -101,7 +101,11 @@ class StudyEmbedder:
         """Return one row's batch: its place, with embeddings and probabilities."""
         volumes_BCXYZ = np.stack([load_volume(uri) for uri in batch["array_uris"]])
         embeddings_BD, probabilities_BK = self._encoder.embed(volumes_BCXYZ)
-        return {"start": batch["start"], "embeddings": embeddings_BD, "probabilities": probabilities_BK}
+        return {
+            "start": batch["start"],
+            "embeddings": embeddings_BD,
+            "probabilities": probabilities_BK,
+        }
 
 
 def _embed(

@@ -22,8 +22,6 @@ from pirta.retrieval.exact import ExactIndex
 from pirta.retrieval.index import Index, IndexRow
 
 _ROWS_AT_ONCE = 4096
-# Milvus computes in float32, the oracle in float64.
-_EQUALLY_NEAR = 1e-5
 
 
 def recall_at(
@@ -36,8 +34,7 @@ def recall_at(
 ) -> float:
     """Return the share of each query's `top_k` nearest cases that the index finds, in [0, 1].
 
-    An answer that is longer than the truth, or holds a case that is not so near, finds nothing
-    by it. Without a query or without a case that may be seen it is 1: there is nothing to miss.
+    Without a query or without a case that may be seen it is 1: there is nothing to miss.
     """
     policy = SearchPolicy(withdrawn=withdrawn)
     asked = [
@@ -79,7 +76,5 @@ def _blocks(rows: Iterable[IndexRow]) -> Iterator[list[IndexRow]]:
 def _share(found: tuple[RetrievedCase, ...], truth: tuple[RetrievedCase, ...]) -> float:
     farthest = truth[-1].similarity
     names = {case.case_id for case in truth}
-    hits = sum(
-        case.case_id in names or case.similarity >= farthest - _EQUALLY_NEAR for case in found
-    )
+    hits = sum(case.case_id in names or case.similarity >= farthest for case in found)
     return min(hits, len(truth)) / len(truth)

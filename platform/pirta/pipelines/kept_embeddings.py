@@ -95,9 +95,7 @@ def embed_resumably(
     )
 
 
-def _steps(
-    cases: Sequence[PreparedCase], left_out: frozenset[str]
-) -> Iterator[list[PreparedCase]]:
+def _steps(cases: Sequence[PreparedCase], left_out: frozenset[str]) -> Iterator[list[PreparedCase]]:
     for start in range(0, len(cases), STEP_STUDIES):
         step = cases[start : start + STEP_STUDIES]
         if rest := [one for one in step if one.case.case_id not in left_out]:

@@ -92,7 +92,9 @@ def phi_gate(audit: RowAudit) -> GateResult:
     )
 
 
-def recall_gate(recall: float, num_queries: int, release: Release, limits: GateLimits) -> GateResult:
+def recall_gate(
+    recall: float, num_queries: int, release: Release, limits: GateLimits
+) -> GateResult:
     """The index finds what comparing with every row finds."""
     limit = limits.min_recall(release.index_kind)
     return GateResult(

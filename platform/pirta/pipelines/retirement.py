@@ -17,8 +17,8 @@ from pirta.settings import Settings
 
 _LOOK_AGAIN_S = 0.25
 
-OnProgress = Callable[[int], None]
-"""Called with the number of requests that are still on their way."""
+OnProgress = Callable[[int, int], None]
+"""Called as `on_progress(requests on their way, the most of them so far)`."""
 
 
 def retire_release(
@@ -44,9 +44,11 @@ def retire_release(
         releases.begin_retirement(release_id, actor=actor)
     timeout_s = settings.releases.drain_timeout_s
     deadline_s = time.monotonic() + timeout_s
+    most = 0
     while num_left := releases.in_flight(release_id):
+        most = max(most, num_left)
         if on_progress is not None:
-            on_progress(num_left)
+            on_progress(num_left, most)
         if time.monotonic() > deadline_s:
             raise UnavailableError(
                 f"{num_left} request(s) with {release_id} are still on their way after "

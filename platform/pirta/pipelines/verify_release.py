@@ -18,6 +18,7 @@ from pirta.imaging.prepare import fingerprint
 from pirta.models.checkpoint import verify_manifest
 from pirta.pipelines import release_gates as gates
 from pirta.pipelines.cohort_rows import cohort_cases
+from pirta.pipelines.collection_memory import free_memory
 from pirta.pipelines.exact_recall import recall_at
 from pirta.pipelines.golden_queries import GoldenAnswer, ask_golden, precision_at_1
 from pirta.pipelines.release_gates import RECALL_TOP_K, GateLimits
@@ -76,6 +77,8 @@ def verify_release(
     )
     results = verification.run(on_step or (lambda _done, _total, _what: None))
     releases.record_gates(release_id, results, actor=actor)
+    if index.exists(stored.release.collection):
+        free_memory(collection=stored.release.collection, index=index, releases=releases)
     return results
 
 
