@@ -20,9 +20,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
+    DataError,
     DBAPIError,
-    OperationalError,
-    ProgrammingError,
+    IntegrityError,
     TimeoutError,
 )
 
@@ -139,6 +139,8 @@ class Database:
                 connection.execution_options(**options).begin(),
             ):
                 yield connection
+        except (IntegrityError, DataError):
+            raise  # about what was written, not about the store
         except (DBAPIError, TimeoutError) as error:
             raise store_error(error) from None
 
@@ -149,11 +151,9 @@ class Database:
 
 def store_error(error: DBAPIError | TimeoutError) -> PirtaError:
     """Return what a failure of the database means to people, without its URL and parameters."""
-    said = " ".join(str(getattr(error, "orig", None) or error).split())
-    lacks_tables = (
-        "no such table" in said or "UndefinedTable" in type(getattr(error, "orig", None)).__name__
-    )
-    if lacks_tables and isinstance(error, OperationalError | ProgrammingError):
+    cause = getattr(error, "orig", None) or error
+    said = " ".join(str(cause).split())
+    if "no such table" in said or type(cause).__name__ == "UndefinedTable":
         return ReleaseError(
             "The release store has no tables yet, or is another database.",
             remedy="Check the setting releases.store_url; `pirta release list` makes the tables.",

@@ -78,9 +78,10 @@ def _alone(database: Database) -> Iterator[Connection]:
     """Yield a connection in a transaction that no other process migrates beside."""
     with database.engine.connect() as connection:
         if database.is_sqlite:
-            # A table that is copied to change it would otherwise be missed by its children.
-            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
-            connection.rollback()
+            # SQLite changes a table by copying it, which its children would not survive. Inside a
+            # transaction the pragma would do nothing.
+            with connection.execution_options(sqlite_begin=None).begin():
+                connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
         options = {"sqlite_begin": "BEGIN IMMEDIATE", "durable": True}
         with connection.execution_options(**options).begin():
             if not database.is_sqlite:

@@ -18,7 +18,7 @@ from pirta.releases.database import Transaction
 from pirta.releases.events import note
 from pirta.releases.states import State
 from pirta.releases.stored import StoredRelease
-from pirta.releases.tables import GateRow, ReleaseRow
+from pirta.releases.tables import GateRow, ReleaseRow, table_of
 
 
 def add_record(transaction: Transaction, release: Release, *, actor: str) -> None:
@@ -31,7 +31,10 @@ def add_record(transaction: Transaction, release: Release, *, actor: str) -> Non
     known = connection.execute(
         select(ReleaseRow.state).where(ReleaseRow.release_id == release_id)
     ).scalar_one_or_none()
-    values = {"content": release.model_dump_json(), "collection": release.collection}
+    values: dict[str, object] = {
+        "content": release.model_dump_json(),
+        "collection": release.collection,
+    }
     if known is None or known == "dropped":
         now = transaction.now()
         values |= {"state": "built", "pinned": False, "created_at": now}
@@ -54,7 +57,7 @@ def read_stored(transaction: Transaction, release_id: str) -> StoredRelease:
         ReleaseError: its record does not match its id.
     """
     found = _stored(
-        transaction, select(ReleaseRow.__table__).where(ReleaseRow.release_id == release_id)
+        transaction, select(table_of(ReleaseRow)).where(ReleaseRow.release_id == release_id)
     )
     if not found:
         raise unknown_release(transaction, release_id)
@@ -65,7 +68,7 @@ def list_stored(
     transaction: Transaction, states: Sequence[State] | None = None
 ) -> tuple[StoredRelease, ...]:
     """Return all releases, or those in `states`, in the order in which they were built."""
-    query = select(ReleaseRow.__table__).order_by(ReleaseRow.created_at, ReleaseRow.release_id)
+    query = select(table_of(ReleaseRow)).order_by(ReleaseRow.created_at, ReleaseRow.release_id)
     return _stored(
         transaction, query if states is None else query.where(ReleaseRow.state.in_(states))
     )

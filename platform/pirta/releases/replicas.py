@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pirta.releases.database import Database
 from pirta.releases.stored import Load, Replica
-from pirta.releases.tables import ReplicaRow
+from pirta.releases.tables import ReplicaRow, table_of
 
 FORGOTTEN_AFTER = timedelta(days=1)  # the row of a replica that is long gone
 
@@ -51,7 +51,7 @@ def read_live(database: Database, *, within_s: float) -> tuple[Replica, ...]:
     with database.read() as transaction:
         since = transaction.now() - timedelta(seconds=within_s)
         rows = transaction.connection.execute(
-            select(ReplicaRow.__table__)
+            select(table_of(ReplicaRow))
             .where(ReplicaRow.beat_at >= since)
             .order_by(ReplicaRow.deployment, ReplicaRow.replica_id)
         ).all()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import Select, delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -21,7 +21,32 @@ from pirta.releases.database import Database, Transaction
 from pirta.releases.lifecycle import count_in_flight
 from pirta.releases.records import read_stored
 from pirta.releases.stored import Ticket
-from pirta.releases.tables import THE_ROW, ActivationRow, CitationRow, LeaseRow, WithdrawalRow
+from pirta.releases.tables import (
+    THE_ROW,
+    ActivationRow,
+    CitationRow,
+    LeaseRow,
+    WithdrawalRow,
+    table_of,
+)
+
+# Made once: to put a statement together takes longer than to run it.
+_WITHDRAWAL = table_of(WithdrawalRow)
+_LEASE = table_of(LeaseRow)
+_WHAT_HOLDS = select(
+    table_of(ActivationRow).c.release_id,
+    select(func.count()).select_from(_WITHDRAWAL).scalar_subquery(),
+).where(table_of(ActivationRow).c.row_id == THE_ROW)
+_BEGIN = insert(_LEASE)
+_END = (
+    delete(_LEASE).where(_LEASE.c.request_id == bindparam("ended")).returning(_LEASE.c.release_id)
+)
+_ALL_WITHDRAWN = select(_WITHDRAWAL.c.case_id)
+_WITHDRAWN_OF = _ALL_WITHDRAWN.where(_WITHDRAWAL.c.case_id.in_(bindparam("cited", expanding=True)))
+_CITE = {  # an end that is sent twice notes its citations once
+    "sqlite": sqlite.insert(table_of(CitationRow)).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(table_of(CitationRow)).on_conflict_do_nothing(),
+}
 
 
 class Requests:
@@ -43,22 +68,19 @@ class Requests:
         try:
             with self._database.write(durable=False) as transaction:
                 transaction.share_switch()
-                release_id, num_withdrawn = transaction.connection.execute(_what_holds()).one()
+                release_id, num_withdrawn = transaction.connection.execute(_WHAT_HOLDS).one()
                 if release_id is None:
                     raise NoActiveReleaseError(
                         "No release is active.",
                         remedy="Activate one: `pirta release activate ID`; "
                         "`pirta release list` names those that are staged.",
                     )
-                expires_at = transaction.now() + timedelta(seconds=ttl_s)
-                transaction.connection.execute(
-                    insert(LeaseRow),
-                    {
-                        "request_id": request_id,
-                        "release_id": release_id,
-                        "expires_at": expires_at,
-                    },
-                )
+                lease = {
+                    "request_id": request_id,
+                    "release_id": release_id,
+                    "expires_at": transaction.now() + timedelta(seconds=ttl_s),
+                }
+                transaction.connection.execute(_BEGIN, lease)
                 release = self._record(transaction, release_id)
                 withdrawn = self._withdrawals(transaction, num_withdrawn)
         except IntegrityError:
@@ -82,24 +104,21 @@ class Requests:
         with self._database.write(durable=False) as transaction:
             transaction.share_switch()
             connection = transaction.connection
-            release_id = connection.execute(
-                delete(LeaseRow)
-                .where(LeaseRow.request_id == request_id)
-                .returning(LeaseRow.release_id)
-            ).scalar_one_or_none()
+            release_id = connection.execute(_END, {"ended": request_id}).scalar_one_or_none()
             if not cited:
                 return frozenset()
-            withdrawn = connection.execute(
-                select(WithdrawalRow.case_id).where(WithdrawalRow.case_id.in_(cited))
-            ).scalars()
+            withdrawn = connection.execute(_WITHDRAWN_OF, {"cited": list(cited)}).scalars()
             if found := frozenset(withdrawn):
                 return found
-            at = transaction.now()
-            row = {"request_id": request_id, "study_id": study_id, "release_id": release_id}
-            on = postgresql if connection.dialect.name == "postgresql" else sqlite
+            of_all = {
+                "request_id": request_id,
+                "study_id": study_id,
+                "release_id": release_id,
+                "at": transaction.now(),
+            }
             connection.execute(
-                on.insert(CitationRow).on_conflict_do_nothing(),  # an end that is sent twice
-                [{**row, "case_id": case_id, "at": at} for case_id in dict.fromkeys(cited)],
+                _CITE[connection.dialect.name],
+                [{**of_all, "case_id": case_id} for case_id in dict.fromkeys(cited)],
             )
         return frozenset()
 
@@ -117,13 +136,6 @@ class Requests:
         # Withdrawals are only ever added, so as many as before are the same as before.
         known = self._withdrawn
         if len(known) != num_withdrawn:
-            known = frozenset(
-                transaction.connection.execute(select(WithdrawalRow.case_id)).scalars()
-            )
+            known = frozenset(transaction.connection.execute(_ALL_WITHDRAWN).scalars())
             self._withdrawn = known
         return known
-
-
-def _what_holds() -> Select[tuple[str | None, int]]:
-    num_withdrawn = select(func.count()).select_from(WithdrawalRow).scalar_subquery()
-    return select(ActivationRow.release_id, num_withdrawn).where(ActivationRow.row_id == THE_ROW)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, ForeignKey, Index, MetaData, Text, text
+from sqlalchemy import DateTime, Dialect, ForeignKey, Index, MetaData, Table, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -36,6 +36,7 @@ class UtcTime(TypeDecorator[datetime]):
         del dialect
         if value is None:
             return None
+        assert isinstance(value, datetime)
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
@@ -154,3 +155,10 @@ class EventRow(Base):
     step: Mapped[str]
     release_id: Mapped[str | None] = mapped_column(index=True)
     detail: Mapped[str]
+
+
+def table_of(row: type[Base]) -> Table:
+    """Return the plain table behind a class; statements on it are cheaper to run."""
+    table = row.__table__
+    assert isinstance(table, Table)
+    return table

@@ -13,7 +13,7 @@ from sqlalchemy import insert, select
 from pirta.releases.database import Database, Transaction
 from pirta.releases.events import note
 from pirta.releases.stored import Citation
-from pirta.releases.tables import CitationRow, WithdrawalRow
+from pirta.releases.tables import CitationRow, WithdrawalRow, table_of
 
 
 def withdraw(database: Database, case_id: str, *, reason: str, actor: str) -> tuple[Citation, ...]:
@@ -52,7 +52,7 @@ def read_citations(database: Database, case_id: str) -> tuple[Citation, ...]:
 
 def _citations(transaction: Transaction, case_id: str) -> tuple[Citation, ...]:
     rows = transaction.connection.execute(
-        select(CitationRow.__table__)
+        select(table_of(CitationRow))
         .where(CitationRow.case_id == case_id)
         .order_by(CitationRow.at, CitationRow.request_id)
     )

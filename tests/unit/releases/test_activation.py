@@ -1,0 +1,112 @@
+"""The switch: forth, back, and who wins when two switch at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+from pirta.errors import ActivationConflictError, ReleaseStateError
+from pirta.releases.store import ReleaseStore
+from tests.unit.releases.examples import Hands, bring_to, make_release
+
+
+def test_before_the_first_switch_nothing_is_active(store: ReleaseStore) -> None:
+    assert store.active() is None
+    with pytest.raises(ReleaseStateError, match="no release to roll back to"):
+        store.rollback(expected_version=None, actor="ann")
+
+
+def test_a_switch_says_what_when_and_who_and_keeps_the_earlier_release_warm(
+    store: ReleaseStore, hands: Hands
+) -> None:
+    one = bring_to(store, make_release(1), "active")
+    two = bring_to(store, make_release(2), "staged")
+    hands.move(seconds=60)
+    switched = store.activate(two, expected_version=1, actor="bob")
+    assert store.active() == switched
+    assert (switched.release_id, switched.previous_release_id) == (two, one)
+    assert (switched.version, switched.actor, switched.at) == (2, "bob", hands.at)
+    assert (store.get(one).state, store.get(two).state) == ("staged", "active")
+
+
+def test_a_rollback_is_the_same_switch_back_and_can_be_taken_back_itself(
+    store: ReleaseStore,
+) -> None:
+    one = bring_to(store, make_release(1), "active")
+    two = bring_to(store, make_release(2), "active")
+    assert store.rollback(expected_version=2, actor="ann").release_id == one
+    assert store.get(two).state == "staged"
+    assert store.rollback(expected_version=3, actor="ann").release_id == two
+    assert [event.step for event in store.events()][-2:] == ["rolled back", "rolled back"]
+
+
+def test_after_the_first_switch_there_is_nothing_to_roll_back_to(store: ReleaseStore) -> None:
+    bring_to(store, make_release(1), "active")
+    with pytest.raises(ReleaseStateError, match="no release to roll back to"):
+        store.rollback(expected_version=None, actor="ann")
+
+
+def test_no_rollback_goes_to_a_release_that_was_retired_since(store: ReleaseStore) -> None:
+    one = bring_to(store, make_release(1), "active")
+    two = bring_to(store, make_release(2), "active")
+    store.begin_retirement(one, actor="ann")
+    with pytest.raises(ReleaseStateError, match=f"{one} is draining; rollback needs it staged"):
+        store.rollback(expected_version=None, actor="ann")
+    active = store.active()
+    assert active is not None
+    assert active.release_id == two
+
+
+def test_to_activate_the_active_release_again_changes_nothing(store: ReleaseStore) -> None:
+    one = bring_to(store, make_release(1), "active")
+    assert store.activate(one, expected_version=1, actor="bob") == store.active()
+    active = store.active()
+    assert active is not None
+    assert (active.version, active.actor) == (1, "ann")
+
+
+@pytest.mark.parametrize("expected", [0, 2, 7])
+def test_a_switch_from_another_version_is_refused_and_names_who_won(
+    store: ReleaseStore, expected: int
+) -> None:
+    one = bring_to(store, make_release(1), "active")
+    two = bring_to(store, make_release(2), "staged")
+    told = rf"ann activated {one} at 12:00:00 UTC \(version 1\); .* version {expected}"
+    with pytest.raises(ActivationConflictError, match=told):
+        store.activate(two, expected_version=expected, actor="bob")
+    with pytest.raises(ActivationConflictError, match=told):
+        store.rollback(expected_version=expected, actor="bob")
+    assert store.get(two).state == "staged"
+
+
+def _switch(url: str, release_id: str, actor: str) -> str:
+    store = ReleaseStore(url)
+    try:
+        store.activate(release_id, expected_version=0, actor=actor)
+    except ActivationConflictError as error:
+        return error.message
+    finally:
+        store.close()
+    return "won"
+
+
+def test_of_operators_who_switch_at_once_one_wins_and_the_others_are_told(
+    store: ReleaseStore, url: str
+) -> None:
+    names = [bring_to(store, make_release(number), "staged") for number in range(4)]
+    actors = [f"operator {number}" for number in range(4)]
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(4, mp_context=spawn) as pool:
+        told = list(pool.map(_switch, [url] * 4, names, actors))
+    active = store.active()
+    assert active is not None
+    assert active.version == 1
+    winner = actors.index(active.actor)
+    assert active.release_id == names[winner]
+    assert told[winner] == "won"
+    losers = told[:winner] + told[winner + 1 :]
+    assert all(f"{active.actor} activated {active.release_id}" in text for text in losers)
+    states = [store.get(name).state for name in names]
+    assert sorted(states) == ["active", "staged", "staged", "staged"]
