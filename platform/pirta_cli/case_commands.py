@@ -56,7 +56,7 @@ def add(
             settings=here.settings,
             index=here.index,
             releases=here.releases,
-            split=None if split == "all" else split,
+            split=split,
             release_id=release,
             replace=replace,
             embeddings=embeddings,

@@ -68,7 +68,7 @@ def build(
                 index=here.index,
                 releases=here.releases,
                 actor=here.actor,
-                split=_split(split),
+                split=split,
                 calibration=Calibration(min_similarity=min_similarity, min_patients=min_patients),
                 embeddings=embeddings,
                 num_workers=num_workers,
@@ -152,17 +152,13 @@ def verify(
     console.print(f"{release_id} is verified.", highlight=False)
 
 
-def split_of(text: str, *, otherwise: str) -> tuple[str, str | None]:
-    """Return store and split of `STORE[:SPLIT]`; 'all' is every split, None."""
+def split_of(text: str, *, otherwise: str) -> tuple[str, str]:
+    """Return store and split of `STORE[:SPLIT]`."""
     head, colon, tail = text.rpartition(":")
     # The colon of a scheme ("s3://") is followed by slashes and is none of ours.
     if colon and tail and "/" not in tail:
-        return head, _split(tail)
-    return text, _split(otherwise)
-
-
-def _split(name: str) -> str | None:
-    return None if name == "all" else name
+        return head, tail
+    return text, otherwise
 
 
 for _name, _command in release_switch.COMMANDS.items():

@@ -38,6 +38,8 @@ class StorageContract:
         facts = set(IndexRow.__dataclass_fields__) - {"embedding_D"}
         assert all(getattr(found, name) == getattr(rows[3], name) for name in facts)
         assert found.embedding_D.tobytes() == rows[3].embedding_D.tobytes()
+        index.seal(collection)
+        assert index.count(collection) == len(rows)
         asked = [f"c{at:04}" for at in reversed(range(1100))]
         assert [row.case_id for row in index.get(collection, asked)] == asked
         assert index.get(collection, []) == ()
@@ -126,6 +128,7 @@ class StorageContract:
             lambda: index.get(collection, ["c"]),
             lambda: list(index.rows(collection)),
             lambda: ask(index, collection, unit(1)),
+            lambda: index.seal(collection),
             lambda: index.load(collection),
             lambda: index.unload(collection),
             lambda: index.set_alias("pirta_alias", collection),

@@ -22,14 +22,14 @@ _NAMED_CASES = 5
 
 
 def cohort_cases(store: str, split: str | None) -> list[PreparedCase]:
-    """Return the cases of a split (all where None), each once.
+    """Return the cases of a split (all where None or "all"), each once.
 
     Raises:
         ManifestError: the store holds no finished run, or no case of the split.
         DuplicateCaseError: a case stands twice in it, with different content.
     """
     prepared = read_prepared(store)
-    cases = [one for one in prepared if split is None or one.case.split == split]
+    cases = [one for one in prepared if split in (None, "all", one.case.split)]
     if not cases:
         splits = sorted({one.case.split for one in prepared})
         raise ManifestError(

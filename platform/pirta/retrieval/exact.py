@@ -82,6 +82,10 @@ class ExactIndex:
         """Return how many rows a collection holds."""
         return len(self._known(collection).rows)
 
+    def seal(self, collection: str, *, timeout_s: float = 600.0) -> None:  # noqa: ARG002
+        """Do nothing: rows have one form."""
+        self._known(collection)
+
     def load(self, collection: str) -> None:
         """Do nothing: rows are in memory."""
         self._known(collection)

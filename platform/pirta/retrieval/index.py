@@ -114,6 +114,14 @@ class Index(Protocol):
         """Return how many rows a collection holds."""
         ...
 
+    def seal(self, collection: str, *, timeout_s: float = 600.0) -> None:
+        """Bring all rows into their final form: after a build, before its recall is measured.
+
+        Searches are right without it, but fresh rows may be compared one by one where a graph
+        will stand later.
+        """
+        ...
+
     def load(self, collection: str) -> None:
         """Bring a collection into the store's memory; harmless where it is there."""
         ...

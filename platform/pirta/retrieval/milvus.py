@@ -24,7 +24,7 @@ from pirta.retrieval.index import (
     collection_unknown,
     unique_rows,
 )
-from pirta.retrieval.milvus_connection import MilvusConnection, point_alias
+from pirta.retrieval.milvus_connection import MilvusConnection, point_alias, wait_until_sealed
 from pirta.retrieval.milvus_rows import (
     EMBEDDING,
     FIELDS,
@@ -153,6 +153,14 @@ class MilvusIndex:
             ),
         )
         return int(answer[0]["count(*)"])
+
+    def seal(self, collection: str, *, timeout_s: float = 600.0) -> None:
+        """Close Milvus's growing segments, and wait until their index is built and in use."""
+        self._dimensions_of(collection)
+        self._ask(
+            collection,
+            lambda client: wait_until_sealed(client, collection, timeout_s=timeout_s),
+        )
 
     def load(self, collection: str) -> None:
         """Bring a collection into Milvus's memory."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,6 +22,8 @@ _COLLECTION_UNKNOWN = 100
 _COLLECTION_NOT_LOADED = 101
 # Milvus's own code, and what milvus-lite answers in its place.
 _ALIAS_UNKNOWN = {1600, 100}
+
+_SEALING_POLL_S = 0.2
 
 Result = TypeVar("Result")
 
@@ -97,3 +100,25 @@ def point_alias(client: MilvusClient, alias: str, collection: str, *, timeout_s:
         if error.code not in _ALIAS_UNKNOWN:
             raise
         client.create_alias(collection, alias, timeout=timeout_s)
+
+
+def wait_until_sealed(client: MilvusClient, collection: str, *, timeout_s: float) -> None:
+    """Close the growing segments of a collection, and wait for their index.
+
+    Raises:
+        UnavailableError: that took longer than `timeout_s`.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    client.flush(collection, timeout=timeout_s)
+    (name, *_) = client.list_indexes(collection)
+    while time.monotonic() < deadline_s:
+        described = client.describe_index(collection, name)
+        if not described["pending_index_rows"] and described["state"] == "Finished":
+            # Query nodes may still hold the rows as they grew; this waits for the built segments.
+            client.refresh_load(collection, timeout=timeout_s)
+            return
+        time.sleep(_SEALING_POLL_S)
+    raise UnavailableError(
+        f"Milvus did not finish the index of {collection} within {timeout_s:g} s.",
+        remedy="See the log of Milvus's index node; then build again, which goes on.",
+    )
