@@ -26,6 +26,7 @@ from starlette.status import HTTP_202_ACCEPTED, HTTP_404_NOT_FOUND
 
 from pirta.releases.store import ReleaseStore
 from pirta.releases.stored import Activation, Citation, StoredRelease
+from pirta.retrieval.index import Index
 from pirta.settings import Settings
 from serve_apps.door import admit_operator
 from serve_apps.operations import Operation, OperationKind, OperationRequest
@@ -72,8 +73,10 @@ class Switched(_Body):
     alias_problem: str
 
 
-def admin_routes(releases: StoreAccess, control: Control, settings: Settings) -> APIRouter:
-    """Return the admin routes over a store and a release control."""
+def admin_routes(
+    releases: StoreAccess, control: Control, index: Index, settings: Settings
+) -> APIRouter:
+    """Return the admin routes over a store, a release control and the index of the alias."""
 
     def operator(request: Request) -> None:
         request.state.actor = admit_operator(request.headers.get("authorization"), settings.gateway)
@@ -118,7 +121,7 @@ def admin_routes(releases: StoreAccess, control: Control, settings: Settings) ->
     long_step("stage")
     long_step("retire")
     long_step("drop")
-    _switches(router, releases, settings)
+    _switches(router, releases, index)
     _cases(router, releases)
 
     @router.get("/operations")
@@ -135,17 +138,16 @@ def admin_routes(releases: StoreAccess, control: Control, settings: Settings) ->
     return router
 
 
-def _switches(router: APIRouter, releases: StoreAccess, settings: Settings) -> None:
+def _switches(router: APIRouter, releases: StoreAccess, index: Index) -> None:
     @router.post("/releases/{release_id}/activate")
     async def activate(release_id: str, body: SwitchBody, request: Request) -> Switched:
         from pirta.pipelines.activation import activate_release
-        from serve_apps.retriever import open_index
 
         done = await releases.ask(
             lambda store: activate_release(
                 release_id,
                 releases=store,
-                index=open_index(settings.index),
+                index=index,
                 expected_version=body.expected_version,
                 actor=request.state.actor,
             )
@@ -155,12 +157,11 @@ def _switches(router: APIRouter, releases: StoreAccess, settings: Settings) -> N
     @router.post("/rollback")
     async def rollback(body: SwitchBody, request: Request) -> Switched:
         from pirta.pipelines.activation import roll_back
-        from serve_apps.retriever import open_index
 
         done = await releases.ask(
             lambda store: roll_back(
                 releases=store,
-                index=open_index(settings.index),
+                index=index,
                 expected_version=body.expected_version,
                 actor=request.state.actor,
             )

@@ -18,6 +18,7 @@ from serve_apps.door import check_door
 from serve_apps.handles import HandleControl, ports_on_handles
 from serve_apps.http_app import make_http_app
 from serve_apps.replica import open_store
+from serve_apps.retriever import open_index
 from serve_apps.store_access import StoreAccess
 
 
@@ -49,6 +50,7 @@ class Gateway:
             self._ports,
             releases=self._releases,
             control=self._control,
+            index=open_index(self._settings.index),
             settings=self._settings,
             log=make_logger(),
         )

@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 
 from pirta.contracts.report import Report
 from pirta.errors import PirtaError, UnavailableError
+from pirta.retrieval.index import Index
 from pirta.settings import Settings
 from serve_apps.admin_api import admin_routes
 from serve_apps.desk import Desk
@@ -74,10 +75,11 @@ def make_http_app(
     *,
     releases: StoreAccess,
     control: Control,
+    index: Index,
     settings: Settings,
     log: structlog.stdlib.BoundLogger,
 ) -> FastAPI:
-    """Return the application.
+    """Return the application; no report is searched in `index`, only the alias is moved there.
 
     Raises:
         SettingsError: the settings would leave the door open (see `door`).
@@ -116,7 +118,7 @@ def make_http_app(
             study = await desk.receive(request, caller)
             return await desk.report(study, caller, request_id=request.state.request_id)
 
-    app.include_router(admin_routes(releases, control, settings))
+    app.include_router(admin_routes(releases, control, index, settings))
     return app
 
 

@@ -14,6 +14,7 @@ from pirta.contracts.report import RetrievedCase
 from pirta.errors import ReleaseError
 from pirta.retrieval.index import Index
 from pirta.retrieval.milvus import MilvusIndex
+from pirta.retrieval.milvus_rows import HnswParameters
 from pirta.settings import IndexSettings, ReleasesSettings
 from serve_apps.replica import hold_releases
 
@@ -103,7 +104,14 @@ class Retriever:
 def open_index(settings: IndexSettings) -> MilvusIndex:
     """Return the index of the settings; nothing is connected yet."""
     return MilvusIndex(
-        settings.uri, token=settings.token.get_secret_value(), timeout_s=settings.timeout_s
+        settings.uri,
+        token=settings.token.get_secret_value(),
+        timeout_s=settings.timeout_s,
+        hnsw=HnswParameters(
+            m=settings.hnsw_m,
+            ef_construction=settings.hnsw_ef_construction,
+            ef=settings.hnsw_ef,
+        ),
     )
 
 

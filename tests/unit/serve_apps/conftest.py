@@ -23,6 +23,7 @@ from pirta.log import make_logger
 from pirta.releases.store import ReleaseStore
 from pirta.reporting.answer import answer_text
 from pirta.reporting.prompt import Prompt
+from pirta.retrieval.exact import ExactIndex
 from pirta.settings import GatewaySettings, ScalingSettings, Settings
 from serve_apps.http_app import make_http_app
 from serve_apps.operations import Operation, OperationRequest
@@ -156,6 +157,7 @@ def make_client(parts: PlainParts, store: ReleaseStore, log_text: io.StringIO) -
             ports,
             releases=StoreAccess(store_in_use),
             control=parts,
+            index=ExactIndex(),
             settings=settings,
             log=make_logger(log_text),
         )
