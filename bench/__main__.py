@@ -19,6 +19,7 @@ from bench.result import Ratio
 
 BENCHMARKS = ("retrieval", "encoding", "augmentation", "mae_step", "preprocessing")
 ON_REQUEST = (
+    "retrieval_million",
     "preprocess_scaling",
     "preprocess_memory",
     "train_overhead",
