@@ -1,7 +1,9 @@
-"""Releases for the store's tests, and the way of one to a given state."""
+"""Releases for the store's tests, the way of one to a given state, and processes beside ours."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 from pirta.contracts.release import GateResult, Release
@@ -70,3 +72,13 @@ class Hands:
 
     def move(self, *, seconds: float) -> None:
         self.at += timedelta(seconds=seconds)
+
+
+def start_python(code: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start a process of its own that runs `code`; what it prints is on its stdout."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
-
 import pytest
 
 from pirta.errors import ActivationConflictError, ReleaseStateError
 from pirta.releases.store import ReleaseStore
-from tests.unit.releases.examples import Hands, bring_to, make_release
+from tests.unit.releases.examples import Hands, bring_to, make_release, start_python
 
 
 def test_before_the_first_switch_nothing_is_active(store: ReleaseStore) -> None:
@@ -81,32 +78,42 @@ def test_a_switch_from_another_version_is_refused_and_names_who_won(
     assert store.get(two).state == "staged"
 
 
-def _switch(url: str, release_id: str, actor: str) -> str:
-    store = ReleaseStore(url)
-    try:
-        store.activate(release_id, expected_version=0, actor=actor)
-    except ActivationConflictError as error:
-        return error.message
-    finally:
-        store.close()
-    return "won"
+SWITCH = """
+import sys
+from pirta.errors import ActivationConflictError
+from pirta.releases.store import ReleaseStore
+url, release_id, actor = sys.argv[1:]
+store = ReleaseStore(url)
+store.active()
+print("here", flush=True)
+sys.stdin.readline()
+try:
+    store.activate(release_id, expected_version=0, actor=actor)
+    print("won")
+except ActivationConflictError as error:
+    print(error.message)
+"""
 
 
-def test_of_operators_who_switch_at_once_one_wins_and_the_others_are_told(
+def test_of_two_operators_who_switch_at_once_one_wins_and_the_other_is_told(
     store: ReleaseStore, url: str
 ) -> None:
-    names = [bring_to(store, make_release(number), "staged") for number in range(4)]
-    actors = [f"operator {number}" for number in range(4)]
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(4, mp_context=spawn) as pool:
-        told = list(pool.map(_switch, [url] * 4, names, actors))
+    names = [bring_to(store, make_release(number), "staged") for number in range(2)]
+    actors = ["ann", "bob"]
+    operators = [
+        start_python(SWITCH, url, name, actor) for name, actor in zip(names, actors, strict=True)
+    ]
+    for operator in operators:
+        assert operator.stdout is not None
+        assert operator.stdout.readline() == "here\n"
+    for operator in operators:
+        assert operator.stdin is not None
+        operator.stdin.write("go\n")
+        operator.stdin.flush()
+    told = [operator.communicate(timeout=120)[0].strip() for operator in operators]
     active = store.active()
     assert active is not None
-    assert active.version == 1
     winner = actors.index(active.actor)
-    assert active.release_id == names[winner]
-    assert told[winner] == "won"
-    losers = told[:winner] + told[winner + 1 :]
-    assert all(f"{active.actor} activated {active.release_id}" in text for text in losers)
-    states = [store.get(name).state for name in names]
-    assert sorted(states) == ["active", "staged", "staged", "staged"]
+    assert (active.version, active.release_id, told[winner]) == (1, names[winner], "won")
+    assert f"{active.actor} activated {active.release_id}" in told[1 - winner]
+    assert sorted(store.get(name).state for name in names) == ["active", "staged"]
