@@ -9,7 +9,7 @@ POST /v1/admin/releases/{id}/activate     {expected_version}
 POST /v1/admin/rollback                   {expected_version}
 POST /v1/admin/releases/{id}/pin|unpin
 GET  /v1/admin/operations[/{id}]          what became of the steps that answered 202
-POST /v1/admin/cases/{id}/withdraw        {reason}
+POST /v1/admin/cases/{id}/withdraw        {reason, anyway}
 GET  /v1/admin/cases/{id}/citations
 
 What takes long answers 202 with an operation and goes on as a Ray task; a switch is made at once.
@@ -61,9 +61,14 @@ class SwitchBody(_Body):
 
 
 class WithdrawBody(_Body):
-    """Why a case is withdrawn, for the journal. It names no patient."""
+    """Why a case is withdrawn, for the journal. It names no patient.
+
+    Attributes:
+        anyway: also where no release's index holds the case, or the index does not answer.
+    """
 
     reason: str = Field(min_length=1, max_length=500)
+    anyway: bool = False
 
 
 class Switched(_Body):
@@ -122,7 +127,7 @@ def admin_routes(
     long_step("retire")
     long_step("drop")
     _switches(router, releases, index)
-    _cases(router, releases)
+    _cases(router, releases, index)
 
     @router.get("/operations")
     async def operations() -> tuple[Operation, ...]:
@@ -181,11 +186,19 @@ def _switches(router: APIRouter, releases: StoreAccess, index: Index) -> None:
         )
 
 
-def _cases(router: APIRouter, releases: StoreAccess) -> None:
+def _cases(router: APIRouter, releases: StoreAccess, index: Index) -> None:
     @router.post("/cases/{case_id}/withdraw")
     async def withdraw(case_id: str, body: WithdrawBody, request: Request) -> tuple[Citation, ...]:
+        from pirta.pipelines.withdrawal import withdraw_case
+
         return await releases.ask(
-            lambda store: store.withdraw(case_id, reason=body.reason, actor=request.state.actor)
+            lambda store: withdraw_case(
+                case_id,
+                reason=body.reason,
+                releases=store,
+                index=None if body.anyway else index,
+                actor=request.state.actor,
+            )
         )
 
     @router.get("/cases/{case_id}/citations")

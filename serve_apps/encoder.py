@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -24,6 +25,7 @@ from pirta.contracts.study import PreparedStudy
 from pirta.errors import FingerprintError, ReleaseError
 from pirta.log import make_logger
 from pirta.models.runtime import LoadedEncoder, load_encoder
+from pirta.releases.memory import bytes_needed, check_memory, folder_bytes, read_free_bytes
 from pirta.settings import EncoderSettings, ReleasesSettings
 from serve_apps.replica import hold_releases
 
@@ -42,7 +44,7 @@ class EncoderLoader:
         """Return the encoder's hash."""
         return release.encoder_sha256
 
-    def load(self, release: Release) -> LoadedEncoder:
+    def load(self, release: Release, held: Collection[Release]) -> LoadedEncoder:
         """Return the release's encoder.
 
         Raises:
@@ -57,6 +59,9 @@ class EncoderLoader:
                 f"{release.release_id} was made with {release.preprocessing_fingerprint}.",
                 remedy="Serve with the preprocessing settings of the release, or build it again.",
             )
+        if held:  # the first is loaded without asking: there is nothing that it could harm
+            needs = bytes_needed(release, held=held, folder_bytes=folder_bytes)
+            check_memory({"encoder": needs["encoder"]}, free_bytes=_free(self._settings.device))
         encoder = load_encoder(
             Path(release.encoder_path),
             device=self._settings.device,
@@ -144,6 +149,15 @@ class Encoder:
     def __del__(self) -> None:
         if hasattr(self, "_releases"):
             self._releases.stop()
+
+
+def _free(device: str) -> int:
+    if device != "cuda":
+        return read_free_bytes()
+    import torch
+
+    free_bytes, _ = torch.cuda.mem_get_info()
+    return int(free_bytes)
 
 
 def _embed(batch: list[_Waiting]) -> list[EncodedStudy]:

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import structlog
 
 from pirta.contracts.release import Release
-from pirta.errors import PirtaError, UnavailableError
+from pirta.errors import MemoryShortError, PirtaError, UnavailableError
+from pirta.releases.memory import bytes_needed, check_memory, folder_bytes, read_free_bytes
 from pirta.settings import Settings
 
 ENGINE_PREFIX = "engine-"
@@ -93,7 +94,8 @@ class EngineKeeper:
             if self._statuses.get(name) == "DEPLOY_FAILED":
                 self._delete(name)
             elif name not in self._statuses and self._may_start(name):
-                self._begin(name, release)
+                beside = [one for app, one in by_app.items() if app in self._statuses]
+                self._begin(name, release, beside)
         for name in set(self._statuses) - set(by_app) - set(self._starting):
             self._unwanted_looks[name] = self._unwanted_looks.get(name, 0) + 1
             if self._unwanted_looks[name] == _LOOKS_BEFORE_DELETION:
@@ -119,9 +121,16 @@ class EngineKeeper:
         _, failed_s = self._failures.get(name, (None, -_RETRY_S))
         return name not in self._starting and time.monotonic() - failed_s >= _RETRY_S
 
-    def _begin(self, name: str, release: Release) -> None:
+    def _begin(self, name: str, release: Release, beside: list[Release]) -> None:
         import ray
 
+        if beside and self._settings.writer.accelerator is None:
+            needs = bytes_needed(release, held=beside, folder_bytes=folder_bytes)
+            try:
+                check_memory({"writer": needs["writer"]}, free_bytes=read_free_bytes())
+            except MemoryShortError as error:
+                self._fail(name, error)
+                return
         task = ray.remote(num_cpus=0, max_retries=0)(_run)
         self._starting[name] = task.remote(self._start, self._settings, release)
         self._log.info("engine starting", release_id=release.release_id)

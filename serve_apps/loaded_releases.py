@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,8 +41,8 @@ class PartLoader(Protocol[Part]):
         """Return what the part is made from: releases of equal keys share one part."""
         ...
 
-    def load(self, release: Release) -> Part:
-        """Return the part, ready to work.
+    def load(self, release: Release, held: Collection[Release]) -> Part:
+        """Return the part, ready to work beside those of the releases that are held.
 
         Raises:
             UnavailableError: something that it needs does not answer yet; tried again soon.
@@ -233,7 +233,8 @@ class LoadedReleases(Generic[Part]):
             self._beat()
         try:
             if key not in self._parts:
-                self._parts[key] = self._loader.load(release)
+                beside = [one.release for one in self._held.values()]
+                self._parts[key] = self._loader.load(release, beside)
         except UnavailableError as error:
             self._report(release_id, Load(state="loading", message=str(error)))
             return error

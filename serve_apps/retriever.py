@@ -7,35 +7,45 @@ to the collection that the request's release names, and to no other.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
+from urllib.parse import urlsplit
 
 from pirta.contracts.encoding import SearchRequest
 from pirta.contracts.release import Release
 from pirta.contracts.report import RetrievedCase
 from pirta.errors import ReleaseError
+from pirta.releases.memory import bytes_needed, check_memory, folder_bytes, read_free_bytes
 from pirta.retrieval.index import Index
 from pirta.retrieval.milvus import MilvusIndex
 from pirta.retrieval.milvus_rows import HnswParameters
 from pirta.settings import IndexSettings, ReleasesSettings
+from serve_apps.door import is_loopback
 from serve_apps.replica import hold_releases
 
 
 class CollectionLoader:
     """Has a release's collection in Milvus' memory, and checks that it is the release's."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, uri: str) -> None:
         self._index = index
+        # Elsewhere the memory is not this machine's to count, and Milvus refuses by itself.
+        self._is_local = is_loopback(urlsplit(uri).hostname or "")
 
     def key(self, release: Release) -> str:
         """Return the physical collection's name."""
         return release.collection
 
-    def load(self, release: Release) -> str:
+    def load(self, release: Release, held: Collection[Release]) -> str:
         """Return the collection's name when it can be searched.
 
         Raises:
             UnavailableError: the index does not answer.
             ReleaseError: there is no such collection, or it holds fewer cases than it should.
+            MemoryShortError: it does not fit beside the others.
         """
+        if held and self._is_local:
+            needs = bytes_needed(release, held=held, folder_bytes=folder_bytes)
+            check_memory({"retriever": needs["retriever"]}, free_bytes=read_free_bytes())
         self._index.load(release.collection)
         check_collection(self._index, release)
         return release.collection
@@ -61,7 +71,7 @@ class Retriever:
         """
         self._index = open_index(settings)
         self._releases = hold_releases(
-            releases, CollectionLoader(self._index), deployment="Retriever"
+            releases, CollectionLoader(self._index, settings.uri), deployment="Retriever"
         )
 
     async def search(self, request: SearchRequest) -> tuple[RetrievedCase, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ class AnswerLoader:
         """Return the hashes of base and adapter."""
         return f"{release.writer_base_sha256}/{release.writer_adapter_sha256}"
 
-    def load(self, release: Release) -> AdaptedEngine:
+    def load(self, release: Release, held: Collection[Release]) -> AdaptedEngine:
         """Return the engine when it has answered with the release's adapter.
 
         Raises:
@@ -80,6 +81,7 @@ class AnswerLoader:
                 with another prompt than this code's.
             PirtaError: the engine could not be started.
         """
+        del held  # the control counts the memory of a second base
         check_prompt(release)
         check_adapter(release)
         return asyncio.run(self._warmed_up(release))

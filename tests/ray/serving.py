@@ -149,13 +149,9 @@ def running_graph() -> Iterator[SwitchedGraph]:
         ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
         milvus = start_lite_server(folder / "milvus", port)
         store = ReleaseStore(settings.releases.store_url.get_secret_value())
-        graph = SwitchedGraph(
-            "", settings, store, milvus, folder / "milvus", folder, Oracle()
-        )
+        graph = SwitchedGraph("", settings, store, milvus, folder / "milvus", folder, Oracle())
         try:
-            service = start(
-                settings, parts=GraphParts(NumberedPreprocessor, start_light_engine)
-            )
+            service = start(settings, parts=GraphParts(NumberedPreprocessor, start_light_engine))
             graph.url = service.url
             try:
                 yield graph

@@ -59,6 +59,7 @@ class PlainParts:
     written_for: list[str] = field(default_factory=list)
     before_writing: list[Callable[[], object]] = field(default_factory=list)
     begun: list[OperationRequest] = field(default_factory=list)
+    running: list[Operation] = field(default_factory=list)
 
     def _raise(self, port: str) -> None:
         if port in self.failing:
@@ -100,7 +101,7 @@ class PlainParts:
 
     async def begin(self, request: OperationRequest) -> Operation:
         self.begun.append(request)
-        return Operation(
+        operation = Operation(
             operation_id=f"op-{len(self.begun)}",
             kind=request.kind,
             actor=request.actor,
@@ -108,9 +109,11 @@ class PlainParts:
             state="running",
             began_at=datetime.now(UTC),
         )
+        self.running.append(operation)
+        return operation
 
     async def operations(self) -> tuple[Operation, ...]:
-        return tuple([await self.begin(request) for request in self.begun[:1]])
+        return tuple(self.running)
 
 
 @pytest.fixture
@@ -146,6 +149,7 @@ def make_client(parts: PlainParts, store: ReleaseStore, log_text: io.StringIO) -
         *,
         scaling: ScalingSettings | None = None,
         store_in_use: ReleaseStore = store,
+        index: ExactIndex | None = None,
         **gateway: object,
     ) -> TestClient:
         values = gateway or {"demo": True}
@@ -157,7 +161,7 @@ def make_client(parts: PlainParts, store: ReleaseStore, log_text: io.StringIO) -
             ports,
             releases=StoreAccess(store_in_use),
             control=parts,
-            index=ExactIndex(),
+            index=index or ExactIndex(),
             settings=settings,
             log=make_logger(log_text),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,12 +27,14 @@ class PlainLoader:
     def __init__(self) -> None:
         self.loaded: list[str] = []
         self.unloaded: list[str] = []
+        self.beside: list[set[str]] = []
         self.failing: dict[str, Exception] = {}
 
     def key(self, release: Release) -> str:
         return release.encoder_sha256
 
-    def load(self, release: Release) -> list[str]:
+    def load(self, release: Release, held: Collection[Release]) -> list[str]:
+        self.beside.append({one.release_id for one in held})
         if self.key(release) in self.failing:
             raise self.failing[self.key(release)]
         self.loaded.append(self.key(release))
@@ -140,6 +142,7 @@ def test_a_release_that_is_staged_is_loaded_beside_the_active_one(
     until(lambda: load_state(store, two) == "ready")
     assert held.get(one).part != held.get(two).part
     assert len(loader.loaded) == 2
+    assert loader.beside == [set(), {one}]
 
 
 def test_two_releases_of_one_encoder_share_its_part(
@@ -257,9 +260,9 @@ def test_a_replica_that_ends_is_not_waited_for(store: ReleaseStore, start: Start
 
 def test_a_replica_that_loads_for_long_goes_on_reporting(store: ReleaseStore, start: Start) -> None:
     class Slow(PlainLoader):
-        def load(self, release: Release) -> list[str]:
+        def load(self, release: Release, held: Collection[Release]) -> list[str]:
             time.sleep(30 * POLL_S)
-            return super().load(release)
+            return super().load(release, held)
 
     start(using=Slow())
     two = begin_staging(store, release_of("two"))
