@@ -6,6 +6,8 @@ the working directory; several machines share a PostgreSQL by its URL.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
@@ -16,8 +18,9 @@ class ReleasesSettings(BaseModel):
 
     store_url: SecretStr = Field(
         default=SecretStr("sqlite:///pirta-releases.db"),
-        description="SQLAlchemy URL of the release store: sqlite:///FILE, or "
-        "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE.",
+        description="URL of the release store: sqlite:///FILE for one machine (a relative FILE is "
+        "of the folder in which the settings are loaded; never on a network drive), or "
+        "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE for several.",
     )
     poll_s: float = Field(
         default=1.0, gt=0, le=5, description="How often a replica asks which releases to hold."
@@ -31,3 +34,14 @@ class ReleasesSettings(BaseModel):
     replica_stale_s: float = Field(
         default=10.0, gt=0, description="A replica that was not heard of for so long is gone."
     )
+
+    def anchored(self, folder: Path) -> ReleasesSettings:
+        """Return these settings with a relative SQLite file taken from `folder`.
+
+        Replicas run in folders of their own; each would find an empty store in its own.
+        """
+        kind, slashes, file = self.store_url.get_secret_value().partition(":///")
+        if not slashes or kind.partition("+")[0] != "sqlite" or file in {"", ":memory:"}:
+            return self
+        url = f"{kind}:///{(folder / file).as_posix()}"
+        return self.model_copy(update={"store_url": SecretStr(url)})

@@ -250,7 +250,7 @@ def load_settings(path: Path | None = None) -> Settings:
                 f"The settings file {path} is not valid TOML: {error}.", remedy="Correct that line."
             ) from None
     try:
-        return Settings(**values)  # type: ignore[arg-type]
+        settings = Settings(**values)  # type: ignore[arg-type]
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
@@ -260,3 +260,4 @@ def load_settings(path: Path | None = None) -> Settings:
             f"The settings cannot be used: {problems}.",
             remedy="docs/SETTINGS.md lists every field with its range.",
         ) from None
+    return settings.model_copy(update={"releases": settings.releases.anchored(Path.cwd())})
