@@ -96,7 +96,11 @@ def readiness(release_id: str, replicas: Sequence[Replica]) -> Readiness:
         if not own:
             missing.append(f"no live replica of the {deployment}")
         elif len(ready) < len(own):
-            missing.append(f"{deployment} {len(ready)} of {len(own)}")
+            waits = {load.message for load in loads.values() if load and load.state == "loading"}
+            why = "; ".join(sorted(waits - {""}))
+            missing.append(
+                f"{deployment} {len(ready)} of {len(own)}" + (f" ({why})" if why else "")
+            )
     num_replicas = sum(one.deployment.lower() in DEPLOYMENTS for one in replicas)
     return Readiness(num_ready, num_replicas, tuple(missing), tuple(failures))
 

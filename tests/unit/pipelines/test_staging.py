@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from pirta.errors import ReleaseError, ReleaseStateError, UnavailableError, UnknownReleaseError
 from pirta.pipelines.staging import DEPLOYMENTS, readiness, stage_release
 from pirta.releases.store import ReleaseStore
-from pirta.releases.stored import Load
+from pirta.releases.stored import Load, Replica
 from pirta.settings import ReleasesSettings, Settings
 from tests.unit.pipelines.release_examples import ACTOR, add_verified, make_release, open_store
 
@@ -177,6 +178,18 @@ def test_only_a_verified_release_that_there_is_can_be_staged(releases: ReleaseSt
         stage_release(built.release_id, releases=releases, settings=_settings(), actor=ACTOR)
     with pytest.raises(UnknownReleaseError):
         stage_release("rel-none", releases=releases, settings=_settings(), actor=ACTOR)
+
+
+def test_what_a_loading_replica_waits_for_is_told() -> None:
+    waiting = Replica(
+        replica_id="w-1",
+        deployment="Writer",
+        beat_at=datetime.now(UTC),
+        loads={"rel-1": Load(state="loading", message="The engine is being started.")},
+    )
+    assert readiness("rel-1", (waiting,)).missing[2] == (
+        "writer 0 of 1 (The engine is being started.)"
+    )
 
 
 def test_nothing_is_ready_where_nobody_lives() -> None:
