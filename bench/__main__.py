@@ -23,6 +23,7 @@ ON_REQUEST = (
     "preprocess_scaling",
     "preprocess_memory",
     "train_overhead",
+    "release_switch",
 )  # minutes each: by name only
 OUT = Path("bench-out")
 

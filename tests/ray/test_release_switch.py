@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -19,10 +20,7 @@ import pytest
 from bench.naive_switch import run_naive
 from bench.release_clients import Asked, ask, asking, failed, mixed, wait_for
 from bench.release_graph import volume_of
-from pirta.contracts.study import PreparedStudy
-from pirta.errors import PirtaError, UnknownReleaseError
-from serve_apps.handles import call
-from tests.ray.serving import (
+from bench.running_graph import (
     CALLER,
     OPERATOR,
     SwitchedGraph,
@@ -30,6 +28,9 @@ from tests.ray.serving import (
     replica_pids,
     running_graph,
 )
+from pirta.contracts.study import PreparedStudy
+from pirta.errors import PirtaError, UnknownReleaseError
+from serve_apps.handles import call
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]
 
@@ -218,10 +219,27 @@ def test_a_retired_release_is_let_go_of_by_every_replica(
     )
     refused = graph.operate(f"releases/{staged[1]}/activate", expected_version=None)
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "release_state")
-    (operation,) = httpx.get(
-        f"{graph.url}/v1/admin/operations", headers=OPERATOR, timeout=PATIENCE_S
-    ).json()
-    assert (operation["kind"], operation["release_id"]) == ("retire", staged[1])
+    operation = _ended(graph, answer.json()["operation_id"])
+    assert (operation["kind"], operation["state"]) == ("retire", "succeeded")
+
+
+def test_a_step_that_fails_says_why(graph: SwitchedGraph, staged: list[str]) -> None:
+    begun = graph.operate(f"releases/{staged[0]}/retire")  # the active one
+    assert begun.status_code == 202
+    operation = _ended(graph, begun.json()["operation_id"])
+    assert operation["state"] == "failed"
+    assert operation["error"]["code"] == "release_state"
+    assert graph.store.get(staged[0]).state == "active"
+
+
+def _ended(graph: SwitchedGraph, operation_id: str) -> dict[str, Any]:
+    def ask_for_it() -> dict[str, Any]:
+        path = f"{graph.url}/v1/admin/operations/{operation_id}"
+        found: dict[str, Any] = httpx.get(path, headers=OPERATOR, timeout=PATIENCE_S).json()
+        return found
+
+    wait_for(lambda: ask_for_it()["state"] != "running", within_s=PATIENCE_S, what="its end")
+    return ask_for_it()
 
 
 async def test_a_hop_that_does_not_hold_the_release_refuses_and_never_falls_back(

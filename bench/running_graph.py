@@ -1,4 +1,4 @@
-"""A running graph of `bench.release_graph`, and how tests operate and damage it."""
+"""A running graph of `bench.release_graph`, and how tests and benchmarks operate and damage it."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ from pirta.settings import (
 )
 from serve_apps.retriever import open_index
 
-TOKEN = "a-token-of-these-tests"
-ADMIN_TOKEN = "an-operator-of-these-tests"
+TOKEN = "a-token-for-one-machine"
+ADMIN_TOKEN = "an-operator-of-one-machine"
 OPERATOR = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 CALLER = {"Authorization": f"Bearer {TOKEN}"}
 _TWO = ReplicaSettings(min_replicas=2, max_replicas=2, max_ongoing_requests=32)
