@@ -162,6 +162,16 @@ def test_building_again_embeds_nothing_makes_nothing_and_leaves_live_rows(
 
 
 @pytest.mark.usefixtures("_cluster")
+def test_a_damaged_array_is_told_as_itself(store: str, settings: Settings, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.npy"
+    damaged.write_bytes(b"no array")
+    case = replace(read_prepared(store)[0], array_uri=str(damaged))
+    with pytest.raises(ManifestError, match="damaged") as caught:
+        embed_cases([case], encoder=settings.encoder)
+    assert type(caught.value) is ManifestError
+
+
+@pytest.mark.usefixtures("_cluster")
 def test_withdrawn_cases_are_left_out_and_large_indexes_are_graphs(
     store: str, settings: Settings, releases: ReleaseStore
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from pirta.pipelines.embed import embed_cases
 from pirta.releases.store import ReleaseStore
 from pirta.retrieval.exact import ExactIndex
 from pirta.settings import EncoderSettings, Settings, WriterSettings
+from tests.ray.plain_embedding import embed_without_ray
 from tests.ray.release_parts import (
     open_releases,
     settings_with,
@@ -47,18 +47,14 @@ def releases(tmp_path: Path) -> Iterator[ReleaseStore]:
     opened.close()
 
 
-def test_a_damaged_array_is_told_as_itself(store: str, settings: Settings, tmp_path: Path) -> None:
-    damaged = tmp_path / "damaged.npy"
-    damaged.write_bytes(b"no array")
-    case = replace(read_prepared(store)[0], array_uri=str(damaged))
-    with pytest.raises(ManifestError, match="damaged") as caught:
-        embed_cases([case], encoder=settings.encoder)
-    assert type(caught.value) is ManifestError
-
-
 def test_a_text_that_names_a_person_is_refused_before_a_row_is_written(
-    store: str, settings: Settings, releases: ReleaseStore, tmp_path: Path
+    store: str,
+    settings: Settings,
+    releases: ReleaseStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    embed_without_ray(monkeypatch)
     cases = read_prepared(store)[:3]
     named = with_facts(cases[1], report_text="Discussed with Dr. Novak on 2024-03-12.")
     index = ExactIndex()
