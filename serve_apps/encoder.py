@@ -13,7 +13,6 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +21,12 @@ from ray import serve
 from pirta.contracts.encoding import EncodedStudy
 from pirta.contracts.release import Release
 from pirta.contracts.study import PreparedStudy
-from pirta.errors import FingerprintError, ReleaseError
+from pirta.errors import FingerprintError
 from pirta.log import make_logger
 from pirta.models.runtime import LoadedEncoder, load_encoder
 from pirta.releases.memory import bytes_needed, check_memory, folder_bytes, read_free_bytes
 from pirta.settings import EncoderSettings, ReleasesSettings
+from serve_apps.part_checks import check_checkpoint, check_fingerprint
 from serve_apps.replica import hold_releases
 
 _MAX_BATCH = 8
@@ -49,31 +49,18 @@ class EncoderLoader:
 
         Raises:
             FingerprintError: this service prepares studies otherwise than the release wants.
-            CheckpointError: its folder cannot be used.
-            ReleaseError: it is another one than the release names.
+            ReleaseError: its folder cannot be used, or holds another encoder.
+            CheckpointError: this machine cannot run it.
             MemoryShortError: it does not fit beside the others.
         """
-        if release.preprocessing_fingerprint != self._fingerprint:
-            raise FingerprintError(
-                f"The service prepares studies as {self._fingerprint}, the index of "
-                f"{release.release_id} was made with {release.preprocessing_fingerprint}.",
-                remedy="Serve with the preprocessing settings of the release, or build it again.",
-            )
+        check_fingerprint(release, self._fingerprint)
+        path = check_checkpoint(release, "encoder")
         if held:  # the first is loaded without asking: there is nothing that it could harm
             needs = bytes_needed(release, held=held, folder_bytes=folder_bytes)
             check_memory({"encoder": needs["encoder"]}, free_bytes=_free(self._settings.device))
-        encoder = load_encoder(
-            Path(release.encoder_path),
-            device=self._settings.device,
-            num_threads=self._settings.num_threads,
+        return load_encoder(
+            path, device=self._settings.device, num_threads=self._settings.num_threads
         )
-        if encoder.sha256 != release.encoder_sha256:
-            raise ReleaseError(
-                f"The encoder in {release.encoder_path} is {encoder.sha256[:12]}, the release "
-                f"{release.release_id} names {release.encoder_sha256[:12]}.",
-                remedy="Put the release's encoder there, or build the release again.",
-            )
-        return encoder
 
     def unload(self, part: LoadedEncoder) -> None:
         """Leave the encoder to the last request that still uses it."""

@@ -52,9 +52,7 @@ def start_vllm_engine(settings: Settings, release: Release) -> None:
     """Start vLLM with the release's base.
 
     Raises:
-        CheckpointError: the base's folder is damaged, or no base.
-        ReleaseError: it holds another base than the release names.
-        MemoryShortError: it does not fit beside what runs.
+        ReleaseError: the base's folder cannot be used, or holds another base.
         UnavailableError: the engine did not come up.
     """
     from ray import serve

@@ -25,12 +25,11 @@ from pirta.errors import (
     CheckpointError,
     PirtaError,
     RegistryError,
-    ReleaseError,
     UnavailableError,
 )
-from pirta.models.checkpoint import verify_manifest
 from pirta.settings import Settings, WriterSettings
 from serve_apps.engines import BASE_MODEL_ID
+from serve_apps.part_checks import check_checkpoint
 from serve_apps.scaling import scaling_options
 
 if TYPE_CHECKING:
@@ -136,17 +135,9 @@ def build_engine(settings: Settings, release: Release) -> Application:
     """Return the engine's deployment for the base of a release.
 
     Raises:
-        CheckpointError: the base's folder is damaged, or no base model.
-        ReleaseError: it holds another base than the release names.
+        ReleaseError: the base's folder cannot be used, or holds another base.
     """
-    path = Path(release.writer_base_path)
-    found = verify_manifest(path, kind="writer_base").sha256
-    if found != release.writer_base_sha256:
-        raise ReleaseError(
-            f"The writer's base in {path} is {found[:12]}, the release {release.release_id} names "
-            f"{release.writer_base_sha256[:12]}.",
-            remedy="Put the release's base there, or build the release again.",
-        )
+    path = check_checkpoint(release, "writer_base")
     return build_llm_deployment(
         engine_config(settings, base_path=path),
         deployment_cls=ReportEngine,

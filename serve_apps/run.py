@@ -65,7 +65,7 @@ def start(
         parts: see `serve_apps.app.GraphParts`.
 
     Raises:
-        PirtaError: settings, door or store cannot be used.
+        PirtaError: settings, door or store cannot be used, or a part of the active release.
         UnavailableError: a deployment did not start, or could not load the active release.
     """
     from pirta.pipelines.local_ray import start_ray
@@ -76,7 +76,7 @@ def start(
     check_door(settings.gateway)
     gateway = settings.gateway
     check_port_is_free(gateway.host, gateway.port)
-    tell(_served_text(settings))
+    tell(_check_active(settings))
     owns_ray = start_ray(_LOGICAL_CPUS)
     service = RunningService(f"http://{gateway.host}:{gateway.port}", owns_ray)
     # Both tell every step at INFO on the terminal; their own log files keep it.
@@ -91,18 +91,22 @@ def start(
     return service
 
 
-def _served_text(settings: Settings) -> str:
-    """Bring the store's schema up to date and say what will be served."""
+def _check_active(settings: Settings) -> str:
+    """Return what will be served, its parts checked; the store's schema is brought up to date."""
+    from pirta.imaging.prepare import fingerprint
+    from serve_apps.part_checks import check_release
     from serve_apps.replica import open_store
 
     store = open_store(settings.releases)
     try:
         store.migrate()
         active = store.active()
+        if active is None:
+            return "No release is active yet: starting the graph without one"
+        release = store.get(active.release_id).release
     finally:
         store.close()
-    if active is None:
-        return "No release is active yet: starting the graph without one"
+    check_release(release, preprocessing_fingerprint=fingerprint(settings.preprocessing))
     return f"Starting the graph with {active.release_id}, active since {active.at:%Y-%m-%d %H:%M}"
 
 

@@ -10,21 +10,20 @@ import asyncio
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
 from pirta.contracts.release import Decoding, Release
-from pirta.errors import ReleaseError, UnavailableError
+from pirta.errors import UnavailableError
 from pirta.log import make_logger
-from pirta.models.checkpoint import verify_manifest
 from pirta.reporting.answer import ANSWER_REGEX
 from pirta.reporting.prompt import Prompt
 from pirta.reporting.study_report import check_prompt
 from pirta.settings import ReleasesSettings, WriterSettings
 from serve_apps.engines import adapter_model_id, engine_app_name
 from serve_apps.handles import call
+from serve_apps.part_checks import check_checkpoint
 from serve_apps.replica import hold_releases
 
 _WARM_UP = Prompt(user="There is no diffusion restriction.")
@@ -76,14 +75,13 @@ class AnswerLoader:
 
         Raises:
             UnavailableError: the engine is being started, or does not answer.
-            CheckpointError: the adapter's folder cannot be used.
-            ReleaseError: it holds another adapter than the release names, or the release was made
-                with another prompt than this code's.
+            ReleaseError: the adapter's folder cannot be used or holds another one, or the release
+                was made with another prompt than this code's.
             PirtaError: the engine could not be started.
         """
         del held  # the control counts the memory of a second base
         check_prompt(release)
-        check_adapter(release)
+        check_checkpoint(release, "writer_adapter")
         return asyncio.run(self._warmed_up(release))
 
     def unload(self, part: AdaptedEngine) -> None:
@@ -155,23 +153,6 @@ class Writer:
     def __del__(self) -> None:
         if hasattr(self, "_releases"):
             self._releases.stop()
-
-
-def check_adapter(release: Release) -> None:
-    """Raise unless the adapter's folder holds what the release names.
-
-    Raises:
-        CheckpointError: the folder cannot be used.
-        ReleaseError: it holds another adapter.
-    """
-    path = Path(release.writer_adapter_path)
-    found = verify_manifest(path, kind="writer_adapter").sha256
-    if found != release.writer_adapter_sha256:
-        raise ReleaseError(
-            f"The writer's adapter in {path} is {found[:12]}, the release {release.release_id} "
-            f"names {release.writer_adapter_sha256[:12]}.",
-            remedy="Put the release's adapter there, or build the release again.",
-        )
 
 
 def _engine_handle(base_sha256: str) -> DeploymentHandle[Any]:

@@ -13,7 +13,7 @@ import pytest
 
 from pirta.errors import CheckpointError, RegistryError, ReleaseError, UnavailableError
 from pirta.settings import Settings, WriterSettings
-from serve_apps.writer import check_adapter
+from serve_apps.part_checks import check_checkpoint
 from tests.unit.serve_apps.releases import release_of
 
 ADAPTER_ID = "report:" + "a" * 12
@@ -78,7 +78,7 @@ def test_two_adapters_may_answer_in_one_batch(config_of: Any) -> None:
 def test_a_base_that_is_none_or_another_than_the_releases_is_refused(
     llm: Any, tmp_path: Path
 ) -> None:
-    with pytest.raises(CheckpointError, match=r"manifest\.json is missing"):
+    with pytest.raises(ReleaseError, match=r"manifest\.json is missing"):
         llm.build_engine(Settings(), release_of(writer_base_path=str(tmp_path)))
     shipped = str(Settings().writer.base_path)
     with pytest.raises(ReleaseError, match="bbbbbbbbbbbb"):
@@ -86,11 +86,11 @@ def test_a_base_that_is_none_or_another_than_the_releases_is_refused(
 
 
 def test_an_adapter_that_is_none_or_another_than_the_releases_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"manifest\.json is missing"):
-        check_adapter(release_of(writer_adapter_path=str(tmp_path)))
+    with pytest.raises(ReleaseError, match=r"manifest\.json is missing"):
+        check_checkpoint(release_of(writer_adapter_path=str(tmp_path)), "writer_adapter")
     shipped = str(Settings().writer.adapter_path)
     with pytest.raises(ReleaseError, match="aaaaaaaaaaaa"):
-        check_adapter(release_of(writer_adapter_path=shipped))
+        check_checkpoint(release_of(writer_adapter_path=shipped), "writer_adapter")
 
 
 def test_a_prompt_that_is_too_long_is_the_callers_to_mend_and_the_rest_is_not(llm: Any) -> None:

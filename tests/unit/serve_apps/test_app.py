@@ -10,11 +10,19 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from pirta.errors import SettingsError, UnavailableError
-from pirta.settings import GatewaySettings, ReleasesSettings, ReplicaSettings, Settings
+from pirta.errors import ReleaseError, SettingsError, UnavailableError
+from pirta.imaging.prepare import fingerprint
+from pirta.settings import (
+    GatewaySettings,
+    PreprocessingSettings,
+    ReleasesSettings,
+    ReplicaSettings,
+    Settings,
+)
 from serve_apps.app import AppArgs, build, build_app
 from serve_apps.run import check_port_is_free, start
 from serve_apps.scaling import scaling_options
+from tests.unit.serve_apps.releases import activate, new_store, release_of
 
 
 def test_every_limit_of_a_deployment_is_set() -> None:
@@ -63,6 +71,20 @@ def test_a_store_that_cannot_be_opened_is_told_before_ray_starts(tmp_path: Path)
     )
     with pytest.raises(UnavailableError, match="release store"):
         build_app(settings)
+
+
+def test_an_active_release_without_its_weights_is_told_before_ray_starts(tmp_path: Path) -> None:
+    prepared = fingerprint(PreprocessingSettings())
+    activate(new_store(tmp_path), release_of(preprocessing_fingerprint=prepared))
+    url = SecretStr(f"sqlite:///{tmp_path / 'releases.db'}")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = Settings(
+        gateway=GatewaySettings(demo=True, port=port), releases=ReleasesSettings(store_url=url)
+    )
+    with pytest.raises(ReleaseError, match="encoder of rel-"):
+        start(settings)
 
 
 def test_a_taken_port_is_named_before_ray_starts() -> None:

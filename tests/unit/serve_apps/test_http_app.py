@@ -219,7 +219,7 @@ def test_more_reports_than_the_gateway_takes_are_refused_with_a_hint(
     parts: Any, make_client: Any
 ) -> None:
     scaling = ScalingSettings(gateway=ReplicaSettings(max_ongoing_requests=1))
-    parts.pause_s = 0.4
+    parts.pause_s = 2.0
     with make_client(scaling=scaling) as client, ThreadPoolExecutor(3) as pool:
         statuses = sorted(
             response.status_code for response in pool.map(lambda _: post(client), range(3))
