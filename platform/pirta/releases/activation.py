@@ -106,7 +106,7 @@ def _switch(
             at=at,
         )
     )
-    assert swapped.rowcount == 1, "the row was held since its version was read"
+    assert swapped.rowcount == 1, "the switch was held since the version was read"
     note(
         transaction,
         at=at,

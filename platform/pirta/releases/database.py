@@ -1,8 +1,10 @@
 """Transactions on the release store's database: SQLite in a file, or PostgreSQL.
 
-Both behave alike to what stands above. A step of the life cycle holds the one row of `activation`
-for itself, a request shares it, so that switches, withdrawals and requests have an order; SQLite
-gets there with its single writer. The clock is the one that all parties share: the server's on
+Both behave alike to what stands above. A step of the life cycle holds the switch for itself, a
+request shares it, so that switches, withdrawals and requests have an order. On PostgreSQL that is
+an advisory lock, whose queue is fair and which writes nothing (a row that is locked FOR SHARE is
+written to, and a steady stream of sharers kept a switch waiting for seconds); SQLite gets there
+with its single writer. The clock is the one that all parties share: the server's on
 PostgreSQL, whose clients sit on many machines, and this machine's on SQLite, whose clients all
 sit here. What the database says is never shown with its URL or its parameters.
 """
@@ -15,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
@@ -27,13 +30,17 @@ from sqlalchemy.exc import (
 )
 
 from pirta.errors import PirtaError, ReleaseError, SettingsError, UnavailableError
-from pirta.releases.tables import THE_ROW, ActivationRow
 
 BUSY_TIMEOUT_S = 5.0
 POOL_SIZE = 8
-LOG_PAGES_AT_MOST = 20_000  # 80 MB; `settle` empties the log long before
+LOG_PAGES_AT_MOST = 20_000  # 80 MB; `tidy` empties the log long before
+TIDY_EVERY_S = 5.0
 
 Clock = Callable[[], datetime]
+
+_SWITCH = 0x7377746368  # the advisory lock's key; any number that is ours
+_HOLD = select(func.pg_advisory_xact_lock(_SWITCH))
+_SHARE = select(func.pg_advisory_xact_lock_shared(_SWITCH))
 
 
 @dataclass(frozen=True)
@@ -56,17 +63,13 @@ class Transaction:
 
     def hold_switch(self) -> None:
         """Be the only one, until the end, who changes releases or withdraws cases."""
-        self._lock_the_row(shared=False)
+        if self.connection.dialect.name == "postgresql":
+            self.connection.execute(_HOLD)
 
     def share_switch(self) -> None:
         """Let no release and no withdrawal change until the end; other requests may share."""
-        self._lock_the_row(shared=True)
-
-    def _lock_the_row(self, *, shared: bool) -> None:
-        if self.connection.dialect.name == "sqlite":
-            return  # BEGIN IMMEDIATE: there is no other writer
-        row = select(ActivationRow.row_id).where(ActivationRow.row_id == THE_ROW)
-        self.connection.execute(row.with_for_update(read=shared))
+        if self.connection.dialect.name == "postgresql":
+            self.connection.execute(_SHARE)
 
 
 class Database:
@@ -100,8 +103,8 @@ class Database:
         """Yield a transaction that is kept as a whole, or not at all where the block raises.
 
         Args:
-            durable: return only when what was written outlives a power cut; otherwise that
-                takes about a second longer. A killed process loses nothing either way.
+            durable: return only when what was written outlives a power cut; otherwise that may
+                take seconds longer. A killed process loses nothing either way.
 
         Raises:
             UnavailableError: the store does not answer, or another one holds it for too long.
@@ -111,25 +114,39 @@ class Database:
         with self._turn, self._transaction(options) as connection:
             yield Transaction(connection, self._clock)
         if durable:
-            self.settle()
+            self._sync_log()
 
-    def settle(self) -> None:
-        """Bring what SQLite's log holds safely to the disk, which PostgreSQL does by itself.
+    def tidy(self) -> None:
+        """Bring SQLite's log into its file, where that was not done for a while; blocks nobody.
 
-        A commit waits for no disk, since all other writers would wait with it; this is done
-        after it, in nobody's way. Other processes' commits are brought along.
+        For callers who are in no request's way. PostgreSQL does its own by itself.
         """
         if not self.is_sqlite:
             return
-        assert self._engine.url.database is not None
+        file = self._file()
         with suppress(FileNotFoundError):  # no log: the file itself holds everything
-            log = os.open(f"{self._engine.url.database}-wal", os.O_RDONLY)
+            log_at_s = file.with_name(f"{file.name}-wal").stat().st_mtime
+            if log_at_s - file.stat().st_mtime < TIDY_EVERY_S:
+                return  # one of all processes is enough
+        with self._transaction({"sqlite_begin": None}) as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _sync_log(self) -> None:
+        # A commit waits for no disk, since all other writers would wait with it; this is done
+        # after it. PostgreSQL's commit has waited already, and in nobody's way.
+        if not self.is_sqlite:
+            return
+        file = self._file()
+        with suppress(FileNotFoundError):
+            log = os.open(file.with_name(f"{file.name}-wal"), os.O_RDONLY)
             try:
                 os.fdatasync(log)
             finally:
                 os.close(log)
-        with self._transaction({"sqlite_begin": None}) as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _file(self) -> Path:
+        assert self._engine.url.database is not None
+        return Path(self._engine.url.database)
 
     @contextmanager
     def _transaction(self, options: dict[str, object]) -> Iterator[Connection]:
@@ -186,6 +203,7 @@ def _make_engine(url_text: str) -> Engine:
             pool_pre_ping=True,  # a server that was restarted costs no request
             connect_args={
                 "connect_timeout": round(BUSY_TIMEOUT_S),
+                "client_encoding": "utf8",  # a database made without one would answer in bytes
                 "options": f"-c lock_timeout={lock_ms} -c timezone=UTC",
             },
         )
@@ -222,7 +240,7 @@ def _prepare_sqlite(connection: object, record: object) -> None:
     del record
     cursor = connection.cursor()  # type: ignore[attr-defined]  # the driver's, untyped in events
     cursor.execute("PRAGMA journal_mode = WAL")  # readers and the writer do not wait for each other
-    cursor.execute("PRAGMA synchronous = NORMAL")  # `settle` waits for the disk, not the writer
+    cursor.execute("PRAGMA synchronous = NORMAL")  # `_sync_log` waits, not the writer
     cursor.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES_AT_MOST}")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()

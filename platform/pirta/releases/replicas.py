@@ -35,7 +35,7 @@ def beat(database: Database, replica_id: str, deployment: str, loads: Mapping[st
             .on_conflict_do_update(index_elements=["replica_id"], set_=values)
         )
         connection.execute(delete(ReplicaRow).where(ReplicaRow.beat_at < now - FORGOTTEN_AFTER))
-    database.settle()  # a beat is in no request's way
+    database.tidy()  # a beat is in no request's way
 
 
 def forget(database: Database, replica_id: str) -> None:

@@ -2,7 +2,7 @@
 
 The lease keeps a release from being retired under a request; it runs out by itself, so that a
 gateway that dies holds nothing up for ever. Both ends are one short transaction that waits for no
-disk: they are on the way of every report, and a power cut takes the reports of its last second
+disk: they are on the way of every report, and a power cut takes what the last seconds noted
 with it. Records never change under their id, so each is read and checked once.
 """
 

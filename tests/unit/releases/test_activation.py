@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import pytest
 
 from pirta.errors import ActivationConflictError, ReleaseStateError
@@ -117,3 +120,26 @@ def test_of_two_operators_who_switch_at_once_one_wins_and_the_other_is_told(
     assert (active.version, active.release_id, told[winner]) == (1, names[winner], "won")
     assert f"{active.actor} activated {active.release_id}" in told[1 - winner]
     assert sorted(store.get(name).state for name in names) == ["active", "staged"]
+
+
+def test_a_switch_does_not_wait_behind_a_steady_stream_of_requests(store: ReleaseStore) -> None:
+    names = [bring_to(store, make_release(number), "active") for number in range(2)]
+    stop = Event()
+
+    def stream(thread: int) -> int:
+        number = 0
+        while not stop.is_set():
+            store.begin_request(f"r-{thread}-{number}", ttl_s=60)
+            store.end_request(f"r-{thread}-{number}", study_id="s-1", cited=["c-1"])
+            number += 1
+        return number
+
+    with ThreadPoolExecutor(6) as pool:
+        streams = [pool.submit(stream, thread) for thread in range(6)]
+        try:
+            for version in range(2, 8):
+                store.activate(names[version % 2], expected_version=version, actor="ann")
+        finally:
+            stop.set()
+        assert all(stream.result() > 0 for stream in streams)
+    assert sum(store.in_flight(name) for name in names) == 0

@@ -233,8 +233,8 @@ def test_any_order_of_steps_leaves_the_store_as_the_plain_model_says(tmp_path: P
     run_state_machine_as_test(
         StoreMachine,
         settings=settings(
-            max_examples=25,
-            stateful_step_count=40,
+            max_examples=20,
+            stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
