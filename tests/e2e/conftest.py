@@ -59,10 +59,24 @@ class Graph:
         """Ask for a report."""
         return httpx.post(f"{self.url}/v1/reports", files=files, data=data, timeout=150)
 
+    def switch_to(self, release: Release) -> None:
+        """Put a release into the store as verified, stage it beside the active one, and switch."""
+        from pirta.pipelines.staging import stage_release
+        from pirta.releases.store import ReleaseStore
+
+        store = ReleaseStore(self.settings.releases.store_url.get_secret_value())
+        if all(one.release_id != release.release_id for one in store.list()):
+            store.add(release, actor="test")
+            gates = store.get(self.release.release_id).gates
+            store.record_gates(release.release_id, gates, actor="test")
+        stage_release(release.release_id, releases=store, settings=self.settings, actor="test")
+        store.activate(release.release_id, expected_version=None, actor="test")
+        store.close()
+
     @staticmethod
-    def replica_pids(deployment: str) -> list[int]:
+    def replica_pids(deployment: str, app: str = "pirta") -> list[int]:
         """Return the process ids of a deployment's replicas on this machine."""
-        title = f"ServeReplica:pirta:{deployment}"
+        title = f"ServeReplica:{app}:{deployment}"
         found = []
         for entry in Path("/proc").iterdir():
             try:
