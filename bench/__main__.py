@@ -19,9 +19,11 @@ from bench.result import Ratio
 
 BENCHMARKS = ("retrieval", "encoding", "augmentation", "mae_step", "preprocessing")
 ON_REQUEST = (
+    "retrieval_million",
     "preprocess_scaling",
     "preprocess_memory",
     "train_overhead",
+    "release_switch",
 )  # minutes each: by name only
 OUT = Path("bench-out")
 

@@ -37,6 +37,14 @@ def seconds_in_turns(
     *calls: Callable[[], object], repeats: int, warm_up: bool = True
 ) -> list[float]:
     """Return the median seconds of each call; the calls take turns, so that load hits all."""
+    taken = all_seconds_in_turns(*calls, repeats=repeats, warm_up=warm_up)
+    return [float(np.median(times)) for times in taken]
+
+
+def all_seconds_in_turns(
+    *calls: Callable[[], object], repeats: int, warm_up: bool = True
+) -> list[list[float]]:
+    """Return the seconds of each call's repetitions; the calls take turns."""
     if warm_up:
         for call in calls:
             call()
@@ -46,4 +54,4 @@ def seconds_in_turns(
             started = time.perf_counter()
             call()
             times.append(time.perf_counter() - started)
-    return [float(np.median(times)) for times in taken]
+    return taken

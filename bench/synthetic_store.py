@@ -19,14 +19,17 @@ from pirta.contracts.study import GRID_SHAPE, GRID_SPACING_MM, Registry
 SPLITS = ("train", "val")
 
 
-def write_synthetic_store(root: str) -> None:
+def write_synthetic_store(root: str, *, fingerprint: str = "synthetic") -> None:
     """Write the store; the same voxels each time."""
     kinds = [(split, label) for split in SPLITS for label in Label]
-    rows = [_write_case(root, label, split, seed) for seed, (split, label) in enumerate(kinds)]
+    rows = [
+        _write_case(root, label, split, seed, fingerprint)
+        for seed, (split, label) in enumerate(kinds)
+    ]
     close_run(root, rows, [])
 
 
-def _write_case(root: str, label: Label, split: str, seed: int) -> PreparedCase:
+def _write_case(root: str, label: Label, split: str, seed: int, fingerprint: str) -> PreparedCase:
     rng = np.random.default_rng(seed)
     x, y, z = np.ix_(*[np.linspace(-1.3, 1.3, side, dtype=np.float32) for side in GRID_SHAPE])
     radius = np.sqrt(x**2 + y**2 + z**2)
@@ -54,4 +57,4 @@ def _write_case(root: str, label: Label, split: str, seed: int) -> PreparedCase:
         report_text="known",
     )
     arrays = CaseArrays(np.stack([dwi, adc]), mask_XYZ, territory_XYZ)
-    return write_case(root, case, arrays, fingerprint="synthetic", facts={})
+    return write_case(root, case, arrays, fingerprint=fingerprint, facts={})

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from pirta.errors import PirtaError, error_classes
@@ -67,8 +67,8 @@ def _default_text(value: object) -> str:
         parent = SHIPPED_WEIGHTS.parent
         inside = value.is_relative_to(parent)
         value = f"(package)/{value.relative_to(parent)}" if inside else str(value)
-    elif "Secret" in type(value).__name__:
-        value = "(empty)"
+    elif isinstance(value, SecretStr):
+        value = value.get_secret_value() or "(empty)"  # a default is no secret
     elif isinstance(value, tuple):
         value = list(value)
     return "none" if value is None else f"`{value}`"

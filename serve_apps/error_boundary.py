@@ -17,6 +17,7 @@ from pathlib import PurePath
 from typing import Any
 
 import structlog
+from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -108,6 +109,17 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
         remedy="Send POST /v1/reports as multipart/form-data with the files dwi and adc.",
     )
     return error_response(named, request.state.request_id, http_status=error.status_code)
+
+
+async def answer_invalid_body(request: Request, error: Exception) -> Response:
+    """Put the framework's refusal of a JSON body into the same form; names fields, no values."""
+    assert isinstance(error, RequestValidationError)
+    fields = sorted({".".join(str(part) for part in one["loc"][1:]) for one in error.errors()})
+    named = InputError(
+        f"The body cannot be used: {', '.join(fields)[:200] or 'it is no JSON object'}.",
+        remedy="docs/SERVING.md lists what each route of the admin API takes.",
+    )
+    return error_response(named, request.state.request_id)
 
 
 def internal_error() -> PirtaError:

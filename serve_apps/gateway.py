@@ -1,6 +1,7 @@
 """The gateway's deployment: HTTP in, the core over the other deployments' handles, a report out.
 
-Nothing of a report is kept here, and nothing but ids, codes and times is logged.
+It alone decides which release a request gets. Nothing of a report is kept here but which cases it
+cited, and nothing but ids, codes and times is logged.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from pirta.contracts.release import Release
 from pirta.log import make_logger
 from pirta.settings import Settings
 from serve_apps.door import check_door
-from serve_apps.handles import ports_on_handles
+from serve_apps.handles import HandleControl, ports_on_handles
 from serve_apps.http_app import make_http_app
+from serve_apps.replica import open_store
+from serve_apps.retriever import open_index
+from serve_apps.store_access import StoreAccess
 
 
 @serve.ingress()
@@ -26,16 +29,17 @@ class Gateway:
     def __init__(
         self,
         settings: Settings,
-        release: Release,
         *,
         preprocessor: DeploymentHandle[Any],
         encoder: DeploymentHandle[Any],
         retriever: DeploymentHandle[Any],
         writer: DeploymentHandle[Any],
+        control: DeploymentHandle[Any],
     ) -> None:
         check_door(settings.gateway)
         self._settings = settings
-        self._release = release
+        self._releases = StoreAccess(open_store(settings.releases))
+        self._control = HandleControl(control)
         self._ports = ports_on_handles(
             preprocessor=preprocessor, encoder=encoder, retriever=retriever, writer=writer
         )
@@ -43,5 +47,10 @@ class Gateway:
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Return the application (the name is Serve's)."""
         return make_http_app(
-            self._ports, settings=self._settings, release=self._release, log=make_logger()
+            self._ports,
+            releases=self._releases,
+            control=self._control,
+            index=open_index(self._settings.index),
+            settings=self._settings,
+            log=make_logger(),
         )

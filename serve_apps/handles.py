@@ -2,7 +2,8 @@
 
 A handle raises what Ray raises; here it becomes what the ports promise. A typed error of a
 replica comes back as itself. A call whose replica died is sent again, a bounded number of
-times: Serve starts a new replica by itself, and every call of a report can be repeated.
+times: Serve starts a new replica by itself, and every call of a report can be repeated. So is one
+to a replica that does not hold the release: it was cut off while the others loaded it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from ray.serve.handle import DeploymentHandle
 from pirta.contracts.encoding import EncodedStudy, SearchRequest
 from pirta.contracts.report import RetrievedCase
 from pirta.contracts.study import PreparedStudy, StudyFiles
-from pirta.errors import PirtaError, UnavailableError
+from pirta.errors import PirtaError, UnavailableError, UnknownReleaseError
 from pirta.reporting.prompt import Prompt
+from serve_apps.operations import Operation, OperationRequest
 from serve_apps.ports import Ports, ReadyCheck
 
 _ATTEMPTS = 3
@@ -32,15 +34,20 @@ async def call(part: str, send: Callable[[], Any], *, attempts: int = _ATTEMPTS)
 
     Raises:
         PirtaError: what the replica raised.
-        UnavailableError: the replica died in every attempt, or the part takes no more calls.
+        UnavailableError: the replica died, or did not hold the release, in every attempt, or the
+            part takes no more calls.
     """
+    failure = ""
     for attempt in range(attempts):
         try:
             return await send()
         except RayTaskError as error:
-            raise _cause_of(error) from None
+            cause = _cause_of(error)
+            if not isinstance(cause, UnknownReleaseError):
+                raise cause from None
+            failure = cause.message
         except _LOST:
-            await asyncio.sleep(_PAUSE_S * (attempt + 1))
+            failure = f"The {part} died {attempts} times while it worked on this request."
         except BackPressureError:
             raise UnavailableError(
                 f"The {part} has as many requests waiting as it takes.",
@@ -51,9 +58,10 @@ async def call(part: str, send: Callable[[], Any], *, attempts: int = _ATTEMPTS)
                 f"The {part} cannot be started.",
                 remedy="See its log: `ray logs` or `serve status`.",
             ) from None
+        if attempt + 1 < attempts:
+            await asyncio.sleep(_PAUSE_S * (attempt + 1))
     raise UnavailableError(
-        f"The {part} died {attempts} times while it worked on this request.",
-        remedy="Try again; if it happens again, see its log and its memory limits.",
+        failure, remedy="Try again; if it happens again, see its log and its memory limits."
     )
 
 
@@ -86,9 +94,11 @@ class HandleEncoder:
     def __init__(self, handle: DeploymentHandle[Any]) -> None:
         self._handle = handle
 
-    async def encode(self, prepared: PreparedStudy) -> EncodedStudy:
+    async def encode(self, prepared: PreparedStudy, *, release_id: str) -> EncodedStudy:
         """Return the study's embedding and probabilities."""
-        answer = await call("encoder", lambda: self._handle.encode.remote(prepared))
+        answer = await call(
+            "encoder", lambda: self._handle.encode.remote(prepared, release_id=release_id)
+        )
         assert isinstance(answer, EncodedStudy)
         return answer
 
@@ -112,9 +122,11 @@ class HandleWriter:
     def __init__(self, handle: DeploymentHandle[Any]) -> None:
         self._handle = handle
 
-    async def write(self, prompt: Prompt) -> str:
+    async def write(self, prompt: Prompt, *, release_id: str) -> str:
         """Return the model's text."""
-        answer = await call("writer", lambda: self._handle.write.remote(prompt))
+        answer = await call(
+            "writer", lambda: self._handle.write.remote(prompt, release_id=release_id)
+        )
         assert isinstance(answer, str)
         return answer
 
@@ -139,4 +151,23 @@ def ports_on_handles(
 
 
 def _check(name: str, handle: DeploymentHandle[Any]) -> ReadyCheck:
-    return lambda: call(name, lambda: handle.ready.remote(), attempts=1)
+    return lambda release_id: call(name, lambda: handle.ready.remote(release_id), attempts=1)
+
+
+class HandleControl:
+    """The `Control` in the release control's replica."""
+
+    def __init__(self, handle: DeploymentHandle[Any]) -> None:
+        self._handle = handle
+
+    async def begin(self, request: OperationRequest) -> Operation:
+        """Begin a step of a release's life."""
+        answer = await call("release control", lambda: self._handle.begin.remote(request))
+        assert isinstance(answer, Operation)
+        return answer
+
+    async def operations(self) -> tuple[Operation, ...]:
+        """Return the last steps."""
+        answer = await call("release control", lambda: self._handle.operations.remote())
+        assert isinstance(answer, tuple)
+        return answer

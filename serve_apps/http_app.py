@@ -2,32 +2,33 @@
 
 POST /v1/reports   multipart: files dwi and adc, or dwi, b0 and b_value, or study (one archive);
                    fields registry (JSON), study_id, patient_id, site
-GET  /v1/release   what is being served
+GET  /v1/release   which release new requests get
 GET  /healthz      the gateway is alive
-GET  /readyz       every part can work
+GET  /readyz       every part can work with the active release
+/v1/admin/...      the life of releases (see `admin_api`)
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from pirta.contracts.release import Release
 from pirta.contracts.report import Report
-from pirta.contracts.study import StudyFiles
 from pirta.errors import PirtaError, UnavailableError
-from pirta.reporting.study_report import report_study
+from pirta.retrieval.index import Index
 from pirta.settings import Settings
-from serve_apps.door import check_door, check_token
-from serve_apps.error_boundary import ErrorBoundary, answer_http_exception
-from serve_apps.ports import Ports, ReadyCheck
-from serve_apps.upload import read_study
+from serve_apps.admin_api import admin_routes
+from serve_apps.desk import Desk
+from serve_apps.door import admit, check_door
+from serve_apps.error_boundary import ErrorBoundary, answer_http_exception, answer_invalid_body
+from serve_apps.ports import Control, Ports, ReadyCheck
+from serve_apps.store_access import StoreAccess
 
 _READY_TIMEOUT_S = 5.0
 
@@ -70,20 +71,27 @@ _FORM: dict[str, Any] = {
 
 
 def make_http_app(
-    ports: Ports, *, settings: Settings, release: Release, log: structlog.stdlib.BoundLogger
+    ports: Ports,
+    *,
+    releases: StoreAccess,
+    control: Control,
+    index: Index,
+    settings: Settings,
+    log: structlog.stdlib.BoundLogger,
 ) -> FastAPI:
-    """Return the application.
+    """Return the application; no report is searched in `index`, only the alias is moved there.
 
     Raises:
         SettingsError: the settings would leave the door open (see `door`).
     """
     check_door(settings.gateway)
-    desk = _Desk(ports, settings, release, log)
+    desk = Desk(ports, releases, settings, log)
     # The pages that describe the service stay inside, but for a demo.
     docs: dict[str, Any] = {} if settings.gateway.demo else {"openapi_url": None}
     app = FastAPI(title="PIRTA", summary="Preliminary reports for research use only.", **docs)
     app.add_middleware(ErrorBoundary, log=log)
     app.add_exception_handler(HTTPException, answer_http_exception)
+    app.add_exception_handler(RequestValidationError, answer_invalid_body)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, bool]:
@@ -91,115 +99,45 @@ def make_http_app(
 
     @app.get("/readyz")
     async def readyz() -> dict[str, bool]:
-        await check_ready(ports.ready_checks)
+        active = await releases.active_release()
+        await check_ready(ports.ready_checks, active.release_id)
         return {"ready": True}
 
     @app.get("/v1/release")
     async def served_release(request: Request) -> dict[str, object]:
-        check_token(request.headers.get("authorization"), settings.gateway)
+        admit(request.headers.get("authorization"), settings.gateway)
+        active = await releases.active_release()
         # Paths are the server's own business.
         hidden = {"encoder_path", "writer_base_path", "writer_adapter_path"}
-        return {"release_id": release.release_id, **release.model_dump(exclude=hidden)}
+        return {"release_id": active.release_id, **active.model_dump(exclude=hidden)}
 
     @app.post("/v1/reports", openapi_extra=_FORM)
     async def reports(request: Request) -> Report:
-        check_token(request.headers.get("authorization"), settings.gateway)
+        caller = admit(request.headers.get("authorization"), settings.gateway)
         with desk:
-            study = await desk.receive(request)
-            return await desk.report(study, request_id=request.state.request_id)
+            study = await desk.receive(request, caller)
+            return await desk.report(study, caller, request_id=request.state.request_id)
 
+    app.include_router(admin_routes(releases, control, index, settings))
     return app
 
 
-class _Desk:
-    """Where reports are worked on: a bounded number at a time, each within its time."""
-
-    def __init__(
-        self, ports: Ports, settings: Settings, release: Release, log: structlog.stdlib.BoundLogger
-    ) -> None:
-        self._ports, self._settings, self._release, self._log = ports, settings, release, log
-        self._settings_sha256 = settings.sha256()
-        self._num_ongoing = 0
-
-    def __enter__(self) -> None:
-        limit = self._settings.scaling.gateway.max_ongoing_requests
-        if self._num_ongoing >= limit:
-            raise UnavailableError(
-                f"{limit} reports are being worked on, as many as this gateway takes.",
-                remedy="Try again later, or raise scaling.gateway.",
-            )
-        self._num_ongoing += 1
-
-    def __exit__(self, *_error: object) -> None:
-        self._num_ongoing -= 1
-
-    async def receive(self, request: Request) -> StudyFiles:
-        """Return the upload's study.
-
-        Raises:
-            InputError: the upload cannot be used.
-            UnavailableError: it did not arrive within gateway.request_timeout_s.
-        """
-        gateway = self._settings.gateway
-        try:
-            async with asyncio.timeout(gateway.request_timeout_s):
-                return await read_study(request, max_upload_mb=gateway.max_upload_mb)
-        except TimeoutError:
-            raise UnavailableError(
-                f"The upload did not arrive within {gateway.request_timeout_s:g} s.",
-                remedy="Try again over a faster line, or raise gateway.request_timeout_s.",
-            ) from None
-
-    async def report(self, study: StudyFiles, *, request_id: str) -> Report:
-        """Return the study's report.
-
-        Raises:
-            PirtaError: what the core or a part raised.
-            UnavailableError: not within gateway.request_timeout_s.
-        """
-        ids = {"request_id": request_id, "study_id": study.study_id}
-        started_s = time.monotonic()
-        timeout_s = self._settings.gateway.request_timeout_s
-        try:
-            async with asyncio.timeout(timeout_s):
-                report = await report_study(
-                    study,
-                    release=self._release,
-                    settings_sha256=self._settings_sha256,
-                    top_k=self._settings.index.top_k,
-                    preparer=self._ports.preparer,
-                    encoder=self._ports.encoder,
-                    retriever=self._ports.retriever,
-                    writer=self._ports.writer,
-                    on_stage=lambda stage, duration_s: self._log.info(
-                        "stage ended", stage=stage, duration_s=duration_s, **ids
-                    ),
-                )
-        except TimeoutError:
-            raise UnavailableError(
-                f"The report was not ready within {timeout_s:g} s.",
-                remedy="Try again, or raise gateway.request_timeout_s.",
-            ) from None
-        self._log.info("report made", duration_s=time.monotonic() - started_s, **ids)
-        return report
-
-
-async def check_ready(checks: Mapping[str, ReadyCheck]) -> None:
+async def check_ready(checks: Mapping[str, ReadyCheck], release_id: str) -> None:
     """Ask every part at once.
 
     Raises:
         UnavailableError: names the parts that cannot work, each with its code.
     """
-    found = await asyncio.gather(*(_code_of(check) for check in checks.values()))
+    found = await asyncio.gather(*(_code_of(check, release_id) for check in checks.values()))
     unready = [f"{name} ({code})" for name, code in zip(checks, found, strict=True) if code]
     if unready:
         raise UnavailableError(f"Not ready: {', '.join(unready)}.", remedy="Try again later.")
 
 
-async def _code_of(check: ReadyCheck) -> str | None:
+async def _code_of(check: ReadyCheck, release_id: str) -> str | None:
     try:
         async with asyncio.timeout(_READY_TIMEOUT_S):
-            await check()
+            await check(release_id)
     except PirtaError as error:
         return error.code
     except TimeoutError:

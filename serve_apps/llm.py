@@ -1,10 +1,11 @@
 """The language model's engine: vLLM under `ray.serve.llm`, on the CPU or on GPUs by settings.
 
-One deployment, `ReportEngine`, serves the base model and LoRA adapters from local folders.
+One deployment, `ReportEngine`, serves one base model and LoRA adapters from local folders. Each
+question names its adapter and where that lies, so that a new adapter needs no restart.
 `ray.serve.llm` takes adapters from cloud storage only; `LocalLoraLoader` here is the one place
 that reaches into `ray.llm._internal` to take them from disk. Messages go in and text comes out
 as plain values, so that no caller has to import vLLM. This module does, with `ray.serve.llm`
-(some ten seconds): import it where the graph is composed, not before.
+(some ten seconds): import it where an engine is started, not before.
 """
 
 from __future__ import annotations
@@ -19,14 +20,21 @@ from ray.serve.llm import LLMConfig, build_llm_deployment
 from ray.serve.llm.deployment import LLMServer
 from ray.serve.llm.openai_api_models import ChatCompletionRequest
 
-from pirta.errors import CheckpointError, PirtaError, RegistryError, UnavailableError
+from pirta.contracts.release import Release
+from pirta.errors import (
+    CheckpointError,
+    PirtaError,
+    RegistryError,
+    UnavailableError,
+)
 from pirta.settings import Settings, WriterSettings
+from serve_apps.engines import BASE_MODEL_ID
+from serve_apps.part_checks import check_checkpoint
 from serve_apps.scaling import scaling_options
 
 if TYPE_CHECKING:
     from ray.serve import Application
 
-BASE_MODEL_ID = "report"
 # The loader's `dynamic_lora_loading_path` must look like cloud storage; nothing is fetched from it.
 _UNUSED_CLOUD_PATH = "s3://adapters-come-from-local-disk"
 _BAD_REQUEST = 400
@@ -40,7 +48,7 @@ _ADAPTERS = "pirta_adapter_paths"
 
 
 class LocalLoraLoader(LoraModelLoader):  # type: ignore[misc]  # ray.llm ships no types
-    """Finds an adapter in a local folder named in the engine's configuration."""
+    """Finds an adapter in the local folder that `ReportEngine.answer` was told of."""
 
     async def load_model_from_config(
         self, lora_model_id: str, llm_config: LLMConfig
@@ -48,14 +56,15 @@ class LocalLoraLoader(LoraModelLoader):  # type: ignore[misc]  # ray.llm ships n
         """Return where the adapter lies; nothing is copied.
 
         Raises:
-            CheckpointError: the configuration does not name the adapter.
+            CheckpointError: no question named the adapter.
         """
         if lora_model_id not in self.disk_cache:
             paths: dict[str, str] = llm_config.experimental_configs[_ADAPTERS]
             if lora_model_id not in paths:
                 raise CheckpointError(
-                    f"The engine knows no adapter '{lora_model_id}', only {', '.join(paths)}.",
-                    remedy="Serve the release that names this adapter.",
+                    f"The engine knows no adapter '{lora_model_id}', only "
+                    f"{', '.join(paths) or 'none'}.",
+                    remedy="Ask with the adapter's folder beside its id.",
                 )
             self.disk_cache[lora_model_id] = DiskMultiplexConfig(
                 model_id=lora_model_id,
@@ -82,19 +91,22 @@ class ReportEngine(LLMServer):
         messages: list[dict[str, str]],
         *,
         model_id: str,
+        adapter_path: str,
         regex: str,
         max_tokens: int,
+        temperature: float,
     ) -> str:
-        """Return the model's greedy answer, in the form of `regex`.
+        """Return the model's answer with an adapter, in the form of `regex`.
 
         Raises:
             RegistryError: the prompt is longer than the model takes.
             UnavailableError: the engine answered with another error of its own.
         """
+        self._llm_config.experimental_configs[_ADAPTERS][model_id] = adapter_path
         request = ChatCompletionRequest(
             model=model_id,
             messages=messages,
-            temperature=0.0,
+            temperature=temperature,
             max_completion_tokens=max_tokens,
             structured_outputs={"regex": regex},
         )
@@ -119,39 +131,33 @@ def refusal(http_status: int) -> PirtaError:
     )
 
 
-def adapter_model_id(adapter_sha256: str) -> str:
-    """Return the model id that selects an adapter, made from its content."""
-    return f"{BASE_MODEL_ID}:{adapter_sha256[:12]}"
-
-
-def build_engine(settings: Settings, *, adapter_id: str) -> Application:
-    """Return the engine's deployment, with the adapter of `settings.writer` under `adapter_id`.
+def build_engine(settings: Settings, release: Release) -> Application:
+    """Return the engine's deployment for the base of a release.
 
     Raises:
-        CheckpointError: the base model's or the adapter's folder lacks its configuration file.
+        ReleaseError: the base's folder cannot be used, or holds another base.
     """
-    _check_folder(settings.writer.base_path, "config.json", "base model")
-    _check_folder(settings.writer.adapter_path, "adapter_config.json", "adapter")
+    path = check_checkpoint(release, "writer_base")
     return build_llm_deployment(
-        engine_config(settings, adapter_id=adapter_id),
+        engine_config(settings, base_path=path),
         deployment_cls=ReportEngine,
         name_prefix="Engine:",
         bind_kwargs={"model_downloader": LocalLoraLoader},
     )
 
 
-def engine_config(settings: Settings, *, adapter_id: str) -> LLMConfig:
+def engine_config(settings: Settings, *, base_path: Path) -> LLMConfig:
     """Return the engine's configuration for `ray.serve.llm`."""
     writer = settings.writer
     return LLMConfig(
         model_loading_config={
             "model_id": BASE_MODEL_ID,
-            "model_source": str(writer.base_path.resolve()),
+            "model_source": str(base_path.resolve()),
         },
         engine_kwargs=engine_kwargs(writer),
         lora_config={"dynamic_lora_loading_path": _UNUSED_CLOUD_PATH},
         callback_config=CallbackConfig(callback_class=WeightsAreLocal),
-        experimental_configs={_ADAPTERS: {adapter_id: str(writer.adapter_path.resolve())}},
+        experimental_configs={_ADAPTERS: {}},
         deployment_config={
             **scaling_options(settings.scaling.engine, settings, with_actor_options=False),
             "ray_actor_options": {"num_cpus": 0},
@@ -171,6 +177,8 @@ def engine_kwargs(writer: WriterSettings) -> dict[str, Any]:
         "gpu_memory_utilization": writer.memory_utilization,
         "tensor_parallel_size": writer.tensor_parallel_size,
         "enable_lora": True,
+        # Two adapters in one batch: the active release's and the one before or after it.
+        "max_loras": 2,
         "max_lora_rank": writer.max_lora_rank,
         "enable_prefix_caching": True,
         # Compiling pays off on a GPU only.
@@ -186,11 +194,3 @@ def hardware(settings: Settings) -> dict[str, Any]:
     # Neither this nor an accelerator type would mean GPU to ray.serve.llm.
     cpus = max(settings.scaling.engine.num_cpus, 0.1)
     return {"placement_group_config": {"bundles": [{"CPU": cpus}]}}
-
-
-def _check_folder(path: Path, name: str, role: str) -> None:
-    if not (path / name).is_file():
-        raise CheckpointError(
-            f"The writer's {role} folder {path} holds no {name}.",
-            remedy=f"Name a folder of a {role} in the settings (writer.*_path).",
-        )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from pirta.reporting.ports import Encoder, Preparer, Retriever, Writer
+from serve_apps.operations import Operation, OperationRequest
 
-ReadyCheck = Callable[[], Awaitable[object]]
+# Asked with the id of the active release.
+ReadyCheck = Callable[[str], Awaitable[object]]
 
 
 @dataclass(frozen=True)
@@ -19,3 +22,15 @@ class Ports:
     retriever: Retriever
     writer: Writer
     ready_checks: Mapping[str, ReadyCheck]
+
+
+class Control(Protocol):
+    """Takes the long steps of a release's life."""
+
+    async def begin(self, request: OperationRequest) -> Operation:
+        """Begin a step and return at once."""
+        ...
+
+    async def operations(self) -> tuple[Operation, ...]:
+        """Return the last steps, the latest last."""
+        ...

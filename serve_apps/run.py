@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pirta.contracts.release import Release
 from pirta.errors import SettingsError, UnavailableError
 from pirta.settings import Settings
+from serve_apps.engines import ENGINE_PREFIX
 
 if TYPE_CHECKING:
     from ray.serve import Application
+
+    from serve_apps.app import GraphParts
 
 APP_NAME = "pirta"
 _LOGICAL_CPUS = 8  # the graph reserves little and shares what the machine has
@@ -42,57 +44,70 @@ class RunningService:
 
         if not ray.is_initialized():
             return
+        # The graph first: its release control would start an engine again.
         serve.delete(APP_NAME)
+        for name in serve.status().applications:
+            if name.startswith(ENGINE_PREFIX):
+                serve.delete(name)
         if self.owns_ray:
             ray.shutdown()
 
 
-def start(settings: Settings, *, on_stage: OnStage | None = None) -> RunningService:
-    """Start the graph for the release of the settings, and return it when it answers.
+def start(
+    settings: Settings, *, on_stage: OnStage | None = None, parts: GraphParts | None = None
+) -> RunningService:
+    """Start the graph and return it when it answers.
 
-    What can be wrong with settings, release, weights and index is told before Ray starts.
+    It serves whatever is active in the store of releases; where nothing is, it starts all the same
+    and answers reports with `no_active_release` until something is activated.
+
+    Args:
+        parts: see `serve_apps.app.GraphParts`.
 
     Raises:
-        PirtaError: settings, door, release, weights or index cannot be used.
-        UnavailableError: a deployment did not start.
+        PirtaError: settings, door or store cannot be used, or a part of the active release.
+        UnavailableError: a deployment did not start, or could not load the active release.
     """
-    tell = on_stage or (lambda _text: None)
-    release = _check(settings, tell)
-    tell("Loading Ray Serve and vLLM")
-
-    with _quiet_import():
-        import serve_apps.llm  # noqa: F401
     from pirta.pipelines.local_ray import start_ray
     from serve_apps.app import build_app
+    from serve_apps.door import check_door
 
-    owns_ray = start_ray(_LOGICAL_CPUS)
+    tell = on_stage or (lambda _text: None)
+    check_door(settings.gateway)
     gateway = settings.gateway
+    check_port_is_free(gateway.host, gateway.port)
+    tell(_check_active(settings))
+    owns_ray = start_ray(_LOGICAL_CPUS)
     service = RunningService(f"http://{gateway.host}:{gateway.port}", owns_ray)
     # Both tell every step at INFO on the terminal; their own log files keep it.
     for name in ("ray.serve", "ray.data"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
-        _deploy(build_app(settings, release), settings, tell)
+        _deploy(build_app(settings, parts), settings, tell)
     except BaseException:
         service.stop()
         raise
-    tell(f"Serving {release.release_id} at {service.url}")
+    tell(f"Serving at {service.url}")
     return service
 
 
-def _check(settings: Settings, tell: OnStage) -> Release:
-    from pirta.releases.record import read_release
-    from serve_apps.app import check_release
-    from serve_apps.door import check_door
-    from serve_apps.retriever import check_collection, open_index
+def _check_active(settings: Settings) -> str:
+    """Return what will be served, its parts checked; the store's schema is brought up to date."""
+    from pirta.imaging.prepare import fingerprint
+    from serve_apps.part_checks import check_release
+    from serve_apps.replica import open_store
 
-    check_door(settings.gateway)
-    check_port_is_free(settings.gateway.host, settings.gateway.port)
-    release = read_release(settings.release_path)
-    tell(f"Checking {release.release_id}: weights, preprocessing, index")
-    check_release(settings, release)
-    check_collection(open_index(settings.index), release)
-    return release
+    store = open_store(settings.releases)
+    try:
+        store.migrate()
+        active = store.active()
+        if active is None:
+            return "No release is active yet: starting the graph without one"
+        release = store.get(active.release_id).release
+    finally:
+        store.close()
+    check_release(release, preprocessing_fingerprint=fingerprint(settings.preprocessing))
+    return f"Starting the graph with {active.release_id}, active since {active.at:%Y-%m-%d %H:%M}"
 
 
 def check_port_is_free(host: str, port: int) -> None:
@@ -106,20 +121,6 @@ def check_port_is_free(host: str, port: int) -> None:
                 f"The gateway cannot listen on {host}:{port} ({error.strerror}).",
                 remedy="End what runs there, or set gateway.host and gateway.port.",
             ) from None
-
-
-@contextmanager
-def _quiet_import() -> Iterator[None]:
-    """Keep ray.llm and vLLM from talking while they are imported, and from the root logger."""
-    root, disabled = logging.getLogger(), logging.root.manager.disable
-    handlers, level = root.handlers[:], root.level
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(disabled)
-        root.handlers[:] = handlers
-        root.setLevel(level)
 
 
 def _deploy(application: Application, settings: Settings, tell: OnStage) -> None:

@@ -28,8 +28,10 @@ _MB = 1024 * 1024
 UNKNOWN_SITE = "unknown"
 
 
-async def read_study(request: Request, *, max_upload_mb: int) -> StudyFiles:
-    """Return the study in a request's form.
+async def read_study(
+    request: Request, *, max_upload_mb: int, site: str | None = None
+) -> StudyFiles:
+    """Return the study in a request's form; `site` is the token's, which overrules the form's.
 
     Raises:
         PayloadTooLargeError: the body is larger than allowed, whatever its header says.
@@ -45,9 +47,10 @@ async def read_study(request: Request, *, max_upload_mb: int) -> StudyFiles:
     limited = Request(request.scope, _Limited(request.receive, limit, max_upload_mb))
     async with limited.form(max_files=len(FIELDS), max_fields=len(FIELDS)) as form:
         _check_fields(form)
+        named_site = _plain_id(form, "site")
         return StudyFiles(
             study_id=_plain_id(form, "study_id") or f"study-{uuid.uuid4().hex[:12]}",
-            site=_plain_id(form, "site") or UNKNOWN_SITE,
+            site=site or named_site or UNKNOWN_SITE,
             images=await _images(form),
             registry=_registry(form),
             patient_id=_plain_id(form, "patient_id"),

@@ -1,61 +1,180 @@
-"""The writer's deployment: one prompt to one constrained answer of the language model."""
+"""The writer's deployment: one prompt to one constrained answer of the language model.
+
+A replica holds, for every wanted release, the engine of its base and the adapter that it answers
+with. It is ready for a release when that engine has answered with that adapter.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
+from pirta.contracts.release import Decoding, Release
 from pirta.errors import UnavailableError
 from pirta.log import make_logger
 from pirta.reporting.answer import ANSWER_REGEX
 from pirta.reporting.prompt import Prompt
-from pirta.settings import WriterSettings
+from pirta.reporting.study_report import check_prompt
+from pirta.settings import ReleasesSettings, WriterSettings
+from serve_apps.engines import adapter_model_id, engine_app_name
 from serve_apps.handles import call
+from serve_apps.part_checks import check_checkpoint
+from serve_apps.replica import hold_releases
+
+_WARM_UP = Prompt(user="There is no diffusion restriction.")
+_WARM_UP_DECODING = Decoding(max_answer_tokens=8)
+
+
+@dataclass(frozen=True)
+class AdaptedEngine:
+    """An engine with the adapter that it answers with."""
+
+    handle: DeploymentHandle[Any]
+    adapter_id: str
+    adapter_path: str
+
+    async def answer(self, prompt: Prompt, decoding: Decoding) -> str:
+        """Return the model's text in the report's form.
+
+        Raises:
+            RegistryError: the prompt is longer than the model takes.
+            UnavailableError: the engine cannot answer.
+        """
+        adapted = self.handle.options(multiplexed_model_id=self.adapter_id)
+        text = await call(
+            "language model",
+            lambda: adapted.answer.remote(
+                prompt.messages,
+                model_id=self.adapter_id,
+                adapter_path=self.adapter_path,
+                regex=ANSWER_REGEX,
+                max_tokens=decoding.max_answer_tokens,
+                temperature=decoding.temperature,
+            ),
+        )
+        return str(text)
+
+
+class AnswerLoader:
+    """Has a release's engine started by the release control, and its adapter answer once."""
+
+    def __init__(self, control: DeploymentHandle[Any], *, timeout_s: float) -> None:
+        self._control, self._timeout_s = control, timeout_s
+
+    def key(self, release: Release) -> str:
+        """Return the hashes of base and adapter."""
+        return f"{release.writer_base_sha256}/{release.writer_adapter_sha256}"
+
+    def load(self, release: Release, held: Collection[Release]) -> AdaptedEngine:
+        """Return the engine when it has answered with the release's adapter.
+
+        Raises:
+            UnavailableError: the engine is being started, or does not answer.
+            ReleaseError: the adapter's folder cannot be used or holds another one, or the release
+                was made with another prompt than this code's.
+            PirtaError: the engine could not be started.
+        """
+        del held  # the control counts the memory of a second base
+        check_prompt(release)
+        check_checkpoint(release, "writer_adapter")
+        return asyncio.run(self._warmed_up(release))
+
+    def unload(self, part: AdaptedEngine) -> None:
+        """Leave it: the engine drops adapters by itself, the control drops engines."""
+        del part
+
+    async def _warmed_up(self, release: Release) -> AdaptedEngine:
+        await call(
+            "release control",
+            lambda: self._control.check_engine.remote(release.writer_base_sha256),
+        )
+        engine = AdaptedEngine(
+            _engine_handle(release.writer_base_sha256),
+            adapter_model_id(release.writer_adapter_sha256),
+            release.writer_adapter_path,
+        )
+        await _within(self._timeout_s, engine, _WARM_UP, _WARM_UP_DECODING)
+        return engine
 
 
 class Writer:
-    """One replica: speaks to the engine with one adapter, greedily and in the report's form."""
+    """One replica: speaks to the engines, with each release's adapter and decoding."""
 
     def __init__(
-        self, engine: DeploymentHandle[Any], settings: WriterSettings, *, adapter_id: str
+        self,
+        control: DeploymentHandle[Any],
+        settings: WriterSettings,
+        releases: ReleasesSettings,
     ) -> None:
-        self._engine = engine
-        self._adapted = engine.options(multiplexed_model_id=adapter_id)
-        self._adapter_id = adapter_id
-        self._settings = settings
+        """Load what is wanted.
+
+        Raises:
+            PirtaError: the store does not answer, or the active release's engine or adapter cannot
+                be used.
+        """
+        self._timeout_s = settings.timeout_s
+        loader = AnswerLoader(control, timeout_s=settings.timeout_s)
+        self._releases = hold_releases(releases, loader, deployment="Writer")
         self._log = make_logger()
 
-    async def write(self, prompt: Prompt) -> str:
+    async def write(self, prompt: Prompt, *, release_id: str) -> str:
         """Return the model's text.
 
         Raises:
+            UnknownReleaseError: this replica does not hold the release.
             RegistryError: the prompt is longer than the model takes.
             UnavailableError: no answer in time, or the engine cannot answer.
         """
         started_s = time.monotonic()
-        timeout_s = self._settings.timeout_s
-        try:
-            async with asyncio.timeout(timeout_s):
-                text = await call("language model", lambda: self._send(prompt))
-        except TimeoutError:
-            raise UnavailableError(
-                f"The language model did not answer within {timeout_s:g} s.",
-                remedy="Try again, or raise writer.timeout_s.",
-            ) from None
+        held = self._releases.get(release_id)
+        text = await _within(self._timeout_s, held.part, prompt, held.release.decoding)
         self._log.info("answer written", duration_s=time.monotonic() - started_s)
-        return str(text)
+        return text
 
-    def _send(self, prompt: Prompt) -> Any:
-        return self._adapted.answer.remote(
-            prompt.messages,
-            model_id=self._adapter_id,
-            regex=ANSWER_REGEX,
-            max_tokens=self._settings.max_answer_tokens,
-        )
+    async def ready(self, release_id: str) -> None:
+        """Return if the release's engine says that it is well.
 
-    async def ready(self) -> None:
-        """Return once the engine says that it is well."""
-        await call("language model", lambda: self._engine.check_health.remote(), attempts=1)
+        Raises:
+            UnknownReleaseError: this replica does not hold the release.
+            UnavailableError: the engine does not answer.
+        """
+        handle = self._releases.get(release_id).part.handle
+        await call("language model", lambda: handle.check_health.remote(), attempts=1)
+
+    def check_health(self) -> None:
+        """Tell Serve that this replica keeps in step with the store (the name is Serve's)."""
+        self._releases.check_alive()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_releases"):
+            self._releases.stop()
+
+
+def _engine_handle(base_sha256: str) -> DeploymentHandle[Any]:
+    from ray import serve
+    from ray.serve.exceptions import RayServeException
+
+    try:
+        return serve.get_app_handle(engine_app_name(base_sha256))
+    except RayServeException:
+        raise UnavailableError(
+            f"The engine of the base {base_sha256[:12]} is gone.", remedy="Try again."
+        ) from None
+
+
+async def _within(
+    timeout_s: float, engine: AdaptedEngine, prompt: Prompt, decoding: Decoding
+) -> str:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await engine.answer(prompt, decoding)
+    except TimeoutError:
+        raise UnavailableError(
+            f"The language model did not answer within {timeout_s:g} s.",
+            remedy="Try again, or raise writer.timeout_s.",
+        ) from None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,3 +78,10 @@ def synthetic_store(tmp_path_factory: pytest.TempPathFactory) -> str:
     root = str(tmp_path_factory.mktemp("prepared"))
     write_synthetic_store(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def new_name() -> Callable[[], str]:
+    """Names of collections that no test has used."""
+    numbers = itertools.count()
+    return lambda: f"test_{next(numbers)}"

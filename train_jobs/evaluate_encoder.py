@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pirta.cohort.prepared_store import read_prepared
+from pirta.contracts.release import Release
 from pirta.errors import InputError, PirtaError, ReleaseError
 from pirta.evaluation.embedded_cases import EmbeddedCases, join_cases
 from pirta.evaluation.encoder_evaluation import EvaluationOptions
@@ -23,7 +24,6 @@ from pirta.evaluation.report_folder import make_folder, write_folder
 from pirta.evaluation.tables import render_markdown
 from pirta.models.checkpoint import current_commit
 from pirta.models.runtime import LoadedEncoder, load_encoder
-from pirta.releases.record import read_release
 from train_jobs.evaluation_data import DataName, embedded_data, parse_data, studies_sha256
 
 VALIDATION_SPLIT = "val"
@@ -40,7 +40,7 @@ class EvaluationPlan:
         validation: chooses the threshold and the temperature; None takes the split `val` of the
             index's store, where there is one.
         compare: a second encoder, measured on the same data.
-        release: the record that the encoder must be of.
+        release: what the encoder must be of; the figures then name it.
     """
 
     encoder: Path
@@ -49,7 +49,7 @@ class EvaluationPlan:
     out: Path
     validation: DataName | None = None
     compare: Path | None = None
-    release: Path | None = None
+    release: Release | None = None
     options: EvaluationOptions = field(default_factory=EvaluationOptions)
     num_permutations: int = 100
     num_threads: int = 1
@@ -63,7 +63,7 @@ class EvaluationPlan:
         for option, value in (
             ("--validation", self.validation),
             ("--compare", self.compare),
-            ("--release", self.release),
+            ("--release", self.release and self.release.release_id),
             ("--out", self.out),
         ):
             words += [option, str(value)] if value is not None else []
@@ -83,7 +83,8 @@ def run_evaluation(plan: EvaluationPlan, *, on_progress: Progress | None = None)
     Raises:
         InputError: no data, or two under one name.
         FingerprintError: a store was prepared in another way than the encoder's training data.
-        CheckpointError, ManifestError, ReleaseError, StoreError: a part cannot be used.
+        CheckpointError, ManifestError, StoreError: a part cannot be used.
+        ReleaseError: the encoder is not the release's.
     """
     names = [one.name for one in plan.data]
     if not names or len(set(names)) < len(names):
@@ -156,8 +157,7 @@ def _own_validation(index: DataName) -> DataName | None:
     return name if VALIDATION_SPLIT in splits else None
 
 
-def _check_release(path: Path, encoder: LoadedEncoder) -> str:
-    release = read_release(path)
+def _check_release(release: Release, encoder: LoadedEncoder) -> str:
     if release.encoder_sha256 != encoder.sha256:
         raise ReleaseError(
             f"The encoder is {encoder.sha256[:12]}, the release {release.release_id} was made "

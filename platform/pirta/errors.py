@@ -9,7 +9,11 @@ docs/ERRORS.md lists every code; a test fails when one is missing there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:  # only to name the gates' type; this module costs nothing
+    from pydantic import BaseModel
 
 
 class PirtaError(Exception):
@@ -28,11 +32,7 @@ class PirtaError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # The keyword-only remedy would be lost by the default; errors cross process borders.
-        return (_rebuild, (type(self), self.message, self.remedy))
-
-
-def _rebuild(kind: type[PirtaError], message: str, remedy: str) -> PirtaError:
-    return kind(message, remedy=remedy)
+        return (partial(type(self), remedy=self.remedy), (self.message,), vars(self))
 
 
 class InputError(PirtaError):
@@ -91,30 +91,14 @@ class RegistrationError(InputError):
     code = "registration_failed"
 
 
-class JudgedGate(Protocol):
-    """A `pirta.contracts.quality.GateResult`; the contract lies above this module."""
-
-    def model_dump(self, *, mode: str = "python") -> dict[str, Any]:
-        """Return the gate's name, value, unit, limit, verdict and reason."""
-
-
 class QualityError(InputError):
-    """A study that the quality gate refuses; `gates` holds every gate's result."""
+    """A study that the quality gate refuses; `gates` holds every `contracts.quality.GateResult`."""
 
     code = "quality_refused"
 
-    def __init__(self, message: str, *, remedy: str, gates: Sequence[JudgedGate] = ()) -> None:
+    def __init__(self, message: str, *, remedy: str, gates: Sequence[BaseModel] = ()) -> None:
         super().__init__(message, remedy=remedy)
         self.gates = tuple(gates)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild_quality, (type(self), self.message, self.remedy, self.gates))
-
-
-def _rebuild_quality(
-    kind: type[QualityError], message: str, remedy: str, gates: tuple[JudgedGate, ...]
-) -> QualityError:
-    return kind(message, remedy=remedy, gates=gates)
 
 
 class SeriesError(InputError):
@@ -157,7 +141,6 @@ class SettingsError(PirtaError):
     """A setting is unknown, misspelt or outside its range."""
 
     code = "settings_invalid"
-    http_status = 500
 
 
 class StripperError(PirtaError):
@@ -185,10 +168,66 @@ class ReleaseError(PirtaError):
     code = "release_invalid"
 
 
+class UnknownReleaseError(PirtaError):
+    """The store, or a replica that was asked, does not hold this release."""
+
+    code = "release_unknown"
+    http_status = 404
+
+
+class ReleaseStateError(PirtaError):
+    """A release's state does not allow the step that was asked for."""
+
+    code = "release_state"
+    http_status = 409
+
+
+class ActivationConflictError(PirtaError):
+    """Somebody else switched the active release in between."""
+
+    code = "activation_conflict"
+    http_status = 409
+
+
+class MemoryShortError(PirtaError):
+    """A second release does not fit beside the active one."""
+
+    code = "memory_short"
+    http_status = 507
+
+
 class IndexRequestError(PirtaError):
     """A vector or a row that the index cannot take."""
 
     code = "index_request_invalid"
+
+
+class CollectionExistsError(PirtaError):
+    """A collection of this name is there already; nothing is ever overwritten."""
+
+    code = "collection_exists"
+    http_status = 409
+
+
+class CollectionInUseError(PirtaError):
+    """A collection that is aliased, or that a release still needs, cannot be dropped."""
+
+    code = "collection_in_use"
+    http_status = 409
+
+
+class DuplicateCaseError(InputError):
+    """One case stands twice in what was handed over, with different content."""
+
+    code = "case_duplicate"
+    http_status = 409
+
+
+class CaseUnknownError(PirtaError):
+    """No release's index holds this case."""
+
+    code = "case_unknown"
+    http_status = 404
 
 
 class NoNeighboursError(PirtaError):
@@ -212,6 +251,13 @@ class UnauthorizedError(PirtaError):
     http_status = 401
 
 
+class ForbiddenError(PirtaError):
+    """A valid token that does not open this door."""
+
+    code = "forbidden"
+    http_status = 403
+
+
 class PayloadTooLargeError(PirtaError):
     """An upload above the configured limit."""
 
@@ -224,6 +270,12 @@ class UnavailableError(PirtaError):
 
     code = "unavailable"
     http_status = 503
+
+
+class NoActiveReleaseError(UnavailableError):
+    """No release is active, so no report can be written yet."""
+
+    code = "no_active_release"
 
 
 class TrainingError(PirtaError):

@@ -21,8 +21,11 @@ from pydantic_settings import (
 
 from pirta.archive_settings import ArchiveSettings as ArchiveSettings
 from pirta.errors import SettingsError
+from pirta.gateway_settings import GatewaySettings as GatewaySettings
+from pirta.gateway_settings import SiteAccess as SiteAccess
 from pirta.quality_settings import DEFAULT_QUALITY as DEFAULT_QUALITY
 from pirta.quality_settings import QualitySettings as QualitySettings
+from pirta.release_settings import ReleasesSettings as ReleasesSettings
 
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights"
 
@@ -92,6 +95,18 @@ class IndexSettings(_Frozen):
     token: SecretStr = Field(default=SecretStr(""), description="Milvus token, if it wants one.")
     top_k: int = Field(default=5, ge=1, le=100, description="Neighbours a report.")
     timeout_s: float = Field(default=10.0, gt=0, description="Time for one search.")
+    flat_up_to_rows: int = Field(
+        default=200_000,
+        ge=0,
+        description="A new release's index is exact (FLAT) up to so many rows, HNSW above.",
+    )
+    hnsw_m: int = Field(default=32, ge=4, le=64, description="HNSW: links a node.")
+    hnsw_ef_construction: int = Field(
+        default=200, ge=8, le=2048, description="HNSW: candidates while the graph is built."
+    )
+    hnsw_ef: int = Field(
+        default=256, ge=1, le=32_768, description="HNSW: candidates of a search; never below top_k."
+    )
 
 
 class WriterSettings(_Frozen):
@@ -157,26 +172,6 @@ class ScalingSettings(_Frozen):
         }
 
 
-class GatewaySettings(_Frozen):
-    """The door to the outside. Closed by default: see `serve_apps.door`."""
-
-    host: str = Field(default="127.0.0.1", description="Address to listen on.")
-    port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
-    tokens: tuple[SecretStr, ...] = Field(
-        default=(), description="Bearer tokens that are let in; without any, nothing starts."
-    )
-    demo: bool = Field(
-        default=False, description="Let everybody in. Refused unless the host is loopback."
-    )
-    max_upload_mb: int = Field(
-        default=256, ge=1, description="Largest upload, all files of a study."
-    )
-    request_timeout_s: float = Field(default=120.0, gt=0, description="Time for one report.")
-    max_queued_requests: int = Field(
-        default=64, ge=1, description="Reports waiting at the most; more get 503."
-    )
-
-
 class Settings(BaseSettings):
     """Everything that can be set."""
 
@@ -197,9 +192,7 @@ class Settings(BaseSettings):
     writer: WriterSettings = WriterSettings()
     scaling: ScalingSettings = ScalingSettings()
     gateway: GatewaySettings = GatewaySettings()
-    release_path: Path = Field(
-        default=Path("release.json"), description="The release record to serve."
-    )
+    releases: ReleasesSettings = ReleasesSettings()
 
     @model_validator(mode="before")
     @classmethod
@@ -260,7 +253,7 @@ def load_settings(path: Path | None = None) -> Settings:
                 f"The settings file {path} is not valid TOML: {error}.", remedy="Correct that line."
             ) from None
     try:
-        return Settings(**values)  # type: ignore[arg-type]
+        settings = Settings(**values)  # type: ignore[arg-type]
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
@@ -270,3 +263,4 @@ def load_settings(path: Path | None = None) -> Settings:
             f"The settings cannot be used: {problems}.",
             remedy="docs/SETTINGS.md lists every field with its range.",
         ) from None
+    return settings.model_copy(update={"releases": settings.releases.anchored(Path.cwd())})

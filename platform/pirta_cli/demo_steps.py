@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pirta.retrieval.lite_server import LiteServer
     from serve_apps.run import RunningService
 
+ACTOR = "demo"
 QUERY_SPLIT = "query"
 LOOPBACK = "127.0.0.1"
 LOGICAL_CPUS = 8  # the graph and the jobs before it reserve little and share two cores
@@ -33,10 +34,10 @@ LOGICAL_CPUS = 8  # the graph and the jobs before it reserve little and share tw
 def write_settings(out: Path, *, port: int) -> Settings:
     """Write OUT/settings.toml for a demo on loopback, and return it as loaded."""
     out.mkdir(parents=True, exist_ok=True)
-    release_path = (out / "release.json").resolve()
+    releases = (out / "releases.db").resolve()
     path = out / "settings.toml"
     path.write_text(
-        f'release_path = "{release_path.as_posix()}"\n\n'
+        f'[releases]\nstore_url = "sqlite:///{releases.as_posix()}"\n\n'
         f'[gateway]\nhost = "{LOOPBACK}"\nport = {port}\ndemo = true\n\n'
         f'[index]\nuri = "http://{LOOPBACK}:{_free_port()}"\n',
         encoding="utf-8",
@@ -90,24 +91,6 @@ def milvus(out: Path, settings: Settings) -> AbstractContextManager[LiteServer]:
 
     port = int(settings.index.uri.rsplit(":", 1)[1])
     return start_lite_server(out / "milvus", port)
-
-
-def index(store: str, settings: Settings, *, console: Console) -> None:
-    """Embed the index split and write the release record."""
-    from pirta.pipelines.build_index import build_index
-    from serve_apps.retriever import open_index
-
-    with job_progress(console, "embed") as update:
-        release = build_index(
-            store,
-            settings=settings,
-            index=open_index(settings.index),
-            out=settings.release_path,
-            split="index",
-            num_workers=1,
-            on_progress=lambda done, total: update(done, total, ""),
-        )
-    console.print(f"{release.num_cases} cases indexed as {release.release_id}", highlight=False)
 
 
 def serve(settings: Settings, *, console: Console) -> RunningService:

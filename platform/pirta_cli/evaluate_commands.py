@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pirta_cli.options import SettingsOption
+
+if TYPE_CHECKING:
+    from pirta.contracts.release import Release
+    from pirta.settings import Settings
 
 app = typer.Typer(help="Measure an encoder on held-out studies.", no_args_is_help=True)
 
@@ -26,7 +30,10 @@ def encoder(
     encoder_path: Annotated[
         Path | None, typer.Option("--encoder", help="Encoder's folder; else the release's.")
     ] = None,
-    release: Annotated[Path | None, typer.Option(help="Release record of the encoder.")] = None,
+    release: Annotated[
+        str | None,
+        typer.Option(help="Id of the release whose encoder it is (`pirta release list`)."),
+    ] = None,
     validation: Annotated[
         str | None,
         typer.Option(
@@ -51,30 +58,36 @@ def encoder(
 
     from pirta.evaluation.encoder_evaluation import EvaluationOptions
     from pirta.evaluation.tables import render_rich
-    from pirta.releases.record import read_release
     from pirta.settings import load_settings
     from pirta_cli.progress import job_progress
     from train_jobs.evaluate_encoder import EvaluationPlan, run_evaluation
     from train_jobs.evaluation_data import parse_data
 
-    values = load_settings(settings).encoder
-    own = Path(read_release(release).encoder_path) if release else values.path
+    values = load_settings(settings)
+    record = None if release is None else _stored_release(values, release)
     plan = EvaluationPlan(
-        encoder=encoder_path or own,
+        encoder=encoder_path or (Path(record.encoder_path) if record else values.encoder.path),
         index=parse_data(f"{index}:{index_split}"),
         data=tuple(parse_data(text) for text in data),
         out=out,
         validation=None if validation is None else parse_data(validation),
         compare=compare,
-        release=release,
+        release=record,
         options=EvaluationOptions(num_resamples=num_resamples, seed=seed),
         num_permutations=num_permutations,
-        num_threads=values.num_threads,
+        num_threads=values.encoder.num_threads,
     )
     with job_progress(Console(stderr=True), "evaluate") as update:
         study = run_evaluation(plan, on_progress=update)
     Console().print(render_rich(study))
     typer.echo(str(out))
+
+
+def _stored_release(settings: Settings, release_id: str) -> Release:
+    from pirta_cli.release_session import release_session
+
+    with release_session(settings) as here:
+        return here.releases.get(release_id).release
 
 
 @app.command("pretraining")

@@ -13,12 +13,13 @@ import typer
 
 from pirta.errors import PirtaError
 from pirta_cli import (
+    case_commands,
     cohort_commands,
     demo_command,
     evaluate_commands,
-    index_commands,
     preprocess_command,
     pseudonym_command,
+    release_commands,
     report_command,
     serve_command,
     train_commands,
@@ -39,7 +40,8 @@ app.add_typer(cohort_commands.app, name="cohort")
 app.command("preprocess")(preprocess_command.preprocess)
 app.command("pseudonym")(pseudonym_command.pseudonym)
 app.add_typer(train_commands.app, name="train")
-app.add_typer(index_commands.app, name="index")
+app.add_typer(release_commands.app, name="release")
+app.add_typer(case_commands.app, name="case")
 app.command("serve")(serve_command.serve)
 app.command("report")(report_command.report)
 app.add_typer(evaluate_commands.app, name="evaluate")

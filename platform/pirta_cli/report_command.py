@@ -52,7 +52,10 @@ def report(
     ] = None,
     site: Annotated[
         str | None,
-        typer.Option(envvar="PIRTA_SITE", help="Site of the study, for its quality limits."),
+        typer.Option(
+            envvar="PIRTA_SITE",
+            help="Site of the study, for its quality limits; a site's token overrules it.",
+        ),
     ] = None,
     timeout_s: Annotated[float, typer.Option(help="Longest time to wait for the report.")] = 180.0,
 ) -> None:

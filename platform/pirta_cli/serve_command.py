@@ -13,7 +13,9 @@ from pirta_cli.options import SettingsOption
 def serve(settings: SettingsOption = None) -> None:
     """Start gateway, preprocessor, encoder, retriever and writer, and stay up until Ctrl-C.
 
-    Needs a release record (`pirta index build`), named by the setting `release_path`.
+    Reports are written with the release that is active, from its activation on.
+    Without one the service starts all the same and answers `no_active_release`:
+    build, verify, stage and activate one (`pirta release --help`) while it runs.
     """
     from pirta.settings import load_settings
     from serve_apps.run import start

@@ -13,11 +13,12 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from pirta.contracts.case import CaseRecord
 from pirta.contracts.release import Release
 from pirta.retrieval.lite_server import LiteServer, start_lite_server
-from pirta.settings import GatewaySettings, IndexSettings, Settings
+from pirta.settings import GatewaySettings, IndexSettings, ReleasesSettings, Settings
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -58,10 +59,24 @@ class Graph:
         """Ask for a report."""
         return httpx.post(f"{self.url}/v1/reports", files=files, data=data, timeout=150)
 
+    def switch_to(self, release: Release) -> None:
+        """Put a release into the store as verified, stage it beside the active one, and switch."""
+        from pirta.pipelines.staging import stage_release
+        from pirta.releases.store import ReleaseStore
+
+        store = ReleaseStore(self.settings.releases.store_url.get_secret_value())
+        if all(one.release_id != release.release_id for one in store.list()):
+            store.add(release, actor="test")
+            gates = store.get(self.release.release_id).gates
+            store.record_gates(release.release_id, gates, actor="test")
+        stage_release(release.release_id, releases=store, settings=self.settings, actor="test")
+        store.activate(release.release_id, expected_version=None, actor="test")
+        store.close()
+
     @staticmethod
-    def replica_pids(deployment: str) -> list[int]:
+    def replica_pids(deployment: str, app: str = "pirta") -> list[int]:
         """Return the process ids of a deployment's replicas on this machine."""
-        title = f"ServeReplica:pirta:{deployment}"
+        title = f"ServeReplica:{app}:{deployment}"
         found = []
         for entry in Path("/proc").iterdir():
             try:
@@ -86,6 +101,35 @@ def _skip_without_weights(settings: Settings) -> None:
         pytest.skip(f"no weights at {', '.join(missing)}")
 
 
+def _release_of(store: str, settings: Settings) -> Release:
+    """Build, verify, stage and activate a release, while the graph runs without one."""
+    from pirta.pipelines.build_release import build_release
+    from pirta.pipelines.release_gates import GateLimits
+    from pirta.pipelines.staging import stage_release
+    from pirta.pipelines.verify_release import verify_release
+    from pirta.releases.store import ReleaseStore
+    from serve_apps.retriever import open_index
+
+    index = open_index(settings.index)
+    releases = ReleaseStore(settings.releases.store_url.get_secret_value())
+    release = build_release(store, settings=settings, index=index, releases=releases, actor="test")
+    gates = verify_release(
+        release.release_id,
+        settings=settings,
+        index=index,
+        releases=releases,
+        golden_store=store,
+        # The toy cohort holds one study to ask with: right or wrong says nothing.
+        limits=GateLimits(golden_minimum=0.0),
+        actor="test",
+    )
+    assert all(gate.passed for gate in gates), gates
+    stage_release(release.release_id, releases=releases, settings=settings, actor="test")
+    releases.activate(release.release_id, expected_version=0, actor="test")
+    releases.close()
+    return release
+
+
 @pytest.fixture(scope="session")
 def graph() -> Iterator[Graph]:
     import ray
@@ -93,9 +137,7 @@ def graph() -> Iterator[Graph]:
     from pirta.cohort.make import make_cohort
     from pirta.cohort.presets import tiny
     from pirta.cohort.table import read_cohort
-    from pirta.pipelines.build_index import build_index
     from pirta.pipelines.preprocess import preprocess_cohort
-    from serve_apps.retriever import open_index
     from serve_apps.run import start
 
     # Not pytest's own folder: its path can be longer than a Unix socket of Ray may be.
@@ -104,7 +146,9 @@ def graph() -> Iterator[Graph]:
         settings = Settings(
             index=IndexSettings(uri=f"http://127.0.0.1:{_free_port()}", timeout_s=5.0),
             gateway=GatewaySettings(demo=True, port=_free_port(), max_upload_mb=32),
-            release_path=folder / "release.json",
+            releases=ReleasesSettings(
+                store_url=SecretStr(f"sqlite:///{folder / 'releases.db'}"), stage_timeout_s=400
+            ),
         )
         _skip_without_weights(settings)
         table = make_cohort(tiny(), folder / "cohort", num_workers=2)
@@ -120,12 +164,9 @@ def graph() -> Iterator[Graph]:
                     num_workers=2,
                     on_progress=lambda _progress: None,
                 )
-                index = open_index(settings.index)
-                release = build_index(
-                    store, settings=settings, index=index, out=settings.release_path
-                )
                 service = start(settings)
                 try:
+                    release = _release_of(store, settings)
                     cases = read_cohort(table)
                     yield Graph(service.url, settings, release, table, cases, milvus)
                 finally:

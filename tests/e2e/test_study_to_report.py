@@ -6,9 +6,11 @@ import gzip
 import io
 import json
 import os
+import shutil
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,6 +19,7 @@ import numpy as np
 import pytest
 
 from pirta.contracts.report import Report
+from pirta.models.checkpoint import read_manifest, write_manifest
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Graph
@@ -120,6 +123,35 @@ def test_each_bad_input_gives_a_typed_4xx_and_the_service_stays_up(graph: Graph)
         "NIHSS 99": "registry_invalid",
     }
     assert graph.post(graph.files_of(graph.held_out())).status_code == 200
+
+
+def test_a_new_adapter_answers_beside_the_old_one_without_a_restart_of_the_engine(
+    graph: Graph, tmp_path: Path
+) -> None:
+    path = tmp_path / "adapter"
+    shutil.copytree(graph.release.writer_adapter_path, path)
+    (path / "note.txt").write_text("another adapter by its content alone")
+    known = read_manifest(path)
+    fields = ("kind", "config", "run", "data_sha256", "preprocessing_fingerprint", "metrics")
+    renewed = write_manifest(
+        path, command="test", **{name: getattr(known, name) for name in fields}
+    )
+    other = graph.release.model_copy(
+        update={"writer_adapter_path": str(path), "writer_adapter_sha256": renewed.sha256}
+    )
+    engine = f"engine-{graph.release.writer_base_sha256[:12]}"
+    before = graph.replica_pids("Engine", app=engine)
+    assert len(before) == 1
+    files = graph.files_of(graph.held_out())
+    graph.switch_to(other)
+    report = Report.model_validate(graph.post(files).json())
+    assert report.provenance.release_id == other.release_id
+    assert report.provenance.writer_adapter_sha256 == renewed.sha256
+    graph.switch_to(graph.release)
+    back = Report.model_validate(graph.post(files).json())
+    assert back.provenance.release_id == graph.release.release_id
+    assert (back.findings, back.evidence) == (report.findings, report.evidence)
+    assert graph.replica_pids("Engine", app=engine) == before
 
 
 def test_requests_succeed_after_the_encoders_process_was_killed(graph: Graph) -> None:

@@ -61,6 +61,21 @@ def test_rooms_know_only_what_lies_below_them() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_only_the_milvus_modules_of_retrieval_import_pymilvus(
+    sources: dict[Path, ast.Module],
+) -> None:
+    strangers = []
+    for path, tree in sources.items():
+        at_home = path.parent.name == "retrieval" and path.stem.startswith("milvus")
+        if path.parts[0] == "tests" or at_home:
+            continue
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            strangers += [f"{path}:{name}" for name in names if name.split(".")[0] == "pymilvus"]
+    assert not strangers, f"ask through pirta.retrieval.index.Index: {strangers}"
+
+
 def test_nothing_reads_the_environment_at_import(
     import_time_nodes: dict[Path, list[ast.AST]],
 ) -> None:

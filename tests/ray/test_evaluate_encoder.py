@@ -30,7 +30,7 @@ from pirta.evaluation.projection import project
 from pirta.models.config import tiny
 from pirta.models.encoder import TerritoryEncoder
 from pirta.models.runtime import save_encoder
-from pirta.releases.record import write_release
+from pirta.releases.store import ReleaseStore
 from pirta_cli.main import app
 from tests.ray.small_disk import small_disk
 from train_jobs.evaluate_encoder import EvaluationPlan, run_evaluation
@@ -99,23 +99,27 @@ def test_a_release_names_its_encoder_and_another_is_refused(
 ) -> None:
     sha256 = _save(tmp_path / "encoder")
     _save(tmp_path / "other", seed=1)
-    names = set(Release.model_fields) - {"num_cases", "dimensions"}
-    fields = dict.fromkeys(names, "x") | {"num_cases": 4, "dimensions": 32}
-    release = Release(
-        **{**fields, "encoder_path": str(tmp_path / "encoder"), "encoder_sha256": sha256}
+    required = [name for name, field in Release.model_fields.items() if field.is_required()]
+    fields = dict.fromkeys(required, "x") | {"num_cases": 4, "dimensions": 32}
+    release = Release.model_validate(
+        {**fields, "encoder_path": str(tmp_path / "encoder"), "encoder_sha256": sha256}
     )
-    write_release(tmp_path / "release.json", release)
+    store_url = f"sqlite:///{tmp_path / 'releases.db'}"
+    releases = ReleaseStore(store_url)
+    releases.migrate()
+    releases.add(release, actor="a test")
+    releases.close()
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f'[releases]\nstore_url = "{store_url}"\n')
     words = [
-        "evaluate", "encoder", "--release", str(tmp_path / "release.json"),
+        "evaluate", "encoder", "--release", release.release_id, "--settings", str(settings),
         "--index", synthetic_store, "--data", synthetic_store, "--out", str(tmp_path / "out"),
         "--num-resamples", "0", "--num-permutations", "0",
     ]  # fmt: skip
     assert CliRunner().invoke(app, words).exit_code == 0
     content = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert content["origin"]["release_id"] == release.release_id
-    wrong = _plan(
-        synthetic_store, tmp_path, encoder=tmp_path / "other", release=tmp_path / "release.json"
-    )
+    wrong = _plan(synthetic_store, tmp_path, encoder=tmp_path / "other", release=release)
     with pytest.raises(ReleaseError, match="the release rel-"):
         run_evaluation(wrong)
 

@@ -10,17 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import SecretStr
 
 from pirta.cohort.prepared_store import read_prepared
 from pirta.contracts.study import PreparedStudy
-from pirta.errors import FingerprintError
+from pirta.errors import FingerprintError, ReleaseError
 from pirta.imaging.prepare import fingerprint
 from pirta.models.config import tiny
 from pirta.models.encoder import TerritoryEncoder
 from pirta.models.runtime import save_encoder
 from pirta.pipelines.embed import embed_cases
-from pirta.settings import EncoderSettings, PreprocessingSettings
+from pirta.settings import EncoderSettings, PreprocessingSettings, ReleasesSettings
 from serve_apps.encoder import Encoder
+from tests.unit.serve_apps.releases import activate, new_store, release_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
@@ -49,14 +51,42 @@ def test_one_setting_apart_is_another_fingerprint() -> None:
 
 
 async def test_the_encoders_deployment_refuses_the_study_by_both_names(
-    encoder: tuple[EncoderSettings, str],
+    encoder: tuple[EncoderSettings, str], tmp_path: Path
 ) -> None:
     settings, sha256 = encoder
-    replica = Encoder(settings, expected_sha256=sha256)
+    store = new_store(tmp_path)
+    parts = {"encoder_path": str(settings.path), "encoder_sha256": sha256}
+    release_id = activate(store, release_of(preprocessing_fingerprint=TRAINED_ON, **parts))
+    replica = Encoder(settings, releases_of(tmp_path), preprocessing_fingerprint=TRAINED_ON)
     volume_CXYZ = np.zeros((2, *tiny().volume_vox), np.float32)
     with pytest.raises(FingerprintError, match=OTHER) as caught:
-        await replica.encode(PreparedStudy(volume_CXYZ, OTHER, {}))
+        await replica.encode(PreparedStudy(volume_CXYZ, OTHER, {}), release_id=release_id)
     assert TRAINED_ON in caught.value.message
+
+
+def test_a_service_that_prepares_otherwise_cannot_load_the_release(
+    encoder: tuple[EncoderSettings, str], tmp_path: Path
+) -> None:
+    settings, sha256 = encoder
+    parts = {"encoder_path": str(settings.path), "encoder_sha256": sha256}
+    activate(new_store(tmp_path), release_of(preprocessing_fingerprint=TRAINED_ON, **parts))
+    with pytest.raises(FingerprintError, match=OTHER):
+        Encoder(settings, releases_of(tmp_path), preprocessing_fingerprint=OTHER)
+
+
+def test_an_encoder_that_is_not_the_releases_is_refused_by_both_names(
+    encoder: tuple[EncoderSettings, str], tmp_path: Path
+) -> None:
+    settings, sha256 = encoder
+    parts = {"encoder_path": str(settings.path), "encoder_sha256": "0" * 64}
+    activate(new_store(tmp_path), release_of(preprocessing_fingerprint=TRAINED_ON, **parts))
+    with pytest.raises(ReleaseError, match="000000000000") as caught:
+        Encoder(settings, releases_of(tmp_path), preprocessing_fingerprint=TRAINED_ON)
+    assert sha256[:12] in caught.value.message
+
+
+def releases_of(folder: Path) -> ReleasesSettings:
+    return ReleasesSettings(store_url=SecretStr(f"sqlite:///{folder / 'releases.db'}"), poll_s=0.1)
 
 
 def test_the_embedding_job_refuses_the_store_before_any_worker_starts(

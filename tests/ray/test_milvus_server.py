@@ -8,20 +8,17 @@ import socket
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from pirta.contracts.encoding import SearchRequest
-from pirta.contracts.finding import Label
 from pirta.contracts.report import RetrievedCase
 from pirta.errors import UnavailableError
-from pirta.retrieval.index import IndexRow
 from pirta.retrieval.lite_server import start_lite_server
 from pirta.retrieval.milvus import MilvusIndex
+from tests.index_contract.rows import DIMENSIONS, make_row, unit
 
-ROW_D = np.array([1, 0], dtype=np.float32)
-ROW = IndexRow("c", "p", "s", Label.NORMAL, None, "", ROW_D)
-REQUEST = SearchRequest("cases", ROW_D, 1)
+ROW = make_row("c", unit(1))
+REQUEST = SearchRequest("rel-0", "cases", unit(1), 1)
 
 
 def free_port() -> int:
@@ -34,7 +31,7 @@ def test_the_index_is_there_again_after_a_restart(tmp_path: Path) -> None:
     port = free_port()
     with start_lite_server(tmp_path / "data", port) as server:
         index = MilvusIndex(server.uri, timeout_s=2.0)
-        index.create("cases", 2)
+        index.create("cases", DIMENSIONS)
         index.upsert("cases", [ROW])
         assert len(index.search(REQUEST)) == 1
     with pytest.raises(UnavailableError):
@@ -59,7 +56,7 @@ def _search_within(index: MilvusIndex, *, seconds: float) -> tuple[RetrievedCase
 def test_a_server_that_hangs_is_unavailable_in_time(tmp_path: Path) -> None:
     with start_lite_server(tmp_path / "data", free_port()) as server:
         index = MilvusIndex(server.uri, timeout_s=0.5)
-        index.create("cases", 2)
+        index.create("cases", DIMENSIONS)
         os.kill(server.pid, signal.SIGSTOP)
         try:
             started = time.monotonic()

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from pirta.errors import CheckpointError, RegistryError, UnavailableError
+from pirta.errors import CheckpointError, RegistryError, ReleaseError, UnavailableError
 from pirta.settings import Settings, WriterSettings
+from serve_apps.part_checks import check_checkpoint
+from tests.unit.serve_apps.releases import release_of
 
 ADAPTER_ID = "report:" + "a" * 12
 
@@ -29,7 +31,7 @@ def llm() -> ModuleType:
 def config_of(llm: ModuleType) -> Callable[..., Any]:
     def config(**writer: object) -> Any:
         settings = Settings(writer=WriterSettings.model_validate(writer))
-        return llm.engine_config(settings, adapter_id=llm.adapter_model_id("a" * 64))
+        return llm.engine_config(settings, base_path=settings.writer.base_path)
 
     return config
 
@@ -57,10 +59,11 @@ def test_the_engine_is_bounded_although_ray_llms_defaults_are_not(config_of: Any
     assert options["graceful_shutdown_timeout_s"] > Settings().writer.timeout_s
 
 
-async def test_an_adapter_is_found_where_the_settings_say_and_no_other(
+async def test_an_adapter_is_found_where_a_question_said_and_no_other(
     llm: Any, config_of: Any, tmp_path: Path
 ) -> None:
-    config, loader = config_of(adapter_path=tmp_path), llm.LocalLoraLoader()
+    config, loader = config_of(), llm.LocalLoraLoader()
+    config.experimental_configs["pirta_adapter_paths"][ADAPTER_ID] = str(tmp_path)
     found = await loader.load_model_from_config(ADAPTER_ID, config)
     assert (found.model_id, found.local_path) == (ADAPTER_ID, str(tmp_path))
     assert await loader.load_model_from_config(ADAPTER_ID, config) == found
@@ -68,13 +71,26 @@ async def test_an_adapter_is_found_where_the_settings_say_and_no_other(
         await loader.load_model_from_config("report:other", config)
 
 
-def test_a_folder_that_is_no_model_is_refused_by_its_role(llm: Any, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="base model"):
-        llm.build_engine(Settings(writer=WriterSettings(base_path=tmp_path)), adapter_id=ADAPTER_ID)
-    (tmp_path / "config.json").write_text("{}")
-    writer = WriterSettings(base_path=tmp_path, adapter_path=tmp_path)
-    with pytest.raises(CheckpointError, match="adapter"):
-        llm.build_engine(Settings(writer=writer), adapter_id=ADAPTER_ID)
+def test_two_adapters_may_answer_in_one_batch(config_of: Any) -> None:
+    assert config_of().engine_kwargs["max_loras"] == 2
+
+
+def test_a_base_that_is_none_or_another_than_the_releases_is_refused(
+    llm: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(ReleaseError, match=r"manifest\.json is missing"):
+        llm.build_engine(Settings(), release_of(writer_base_path=str(tmp_path)))
+    shipped = str(Settings().writer.base_path)
+    with pytest.raises(ReleaseError, match="bbbbbbbbbbbb"):
+        llm.build_engine(Settings(), release_of(writer_base_path=shipped))
+
+
+def test_an_adapter_that_is_none_or_another_than_the_releases_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match=r"manifest\.json is missing"):
+        check_checkpoint(release_of(writer_adapter_path=str(tmp_path)), "writer_adapter")
+    shipped = str(Settings().writer.adapter_path)
+    with pytest.raises(ReleaseError, match="aaaaaaaaaaaa"):
+        check_checkpoint(release_of(writer_adapter_path=shipped), "writer_adapter")
 
 
 def test_a_prompt_that_is_too_long_is_the_callers_to_mend_and_the_rest_is_not(llm: Any) -> None:

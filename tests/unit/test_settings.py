@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pirta.errors import SettingsError
-from pirta.settings import GatewaySettings, Settings, load_settings
+from pirta.settings import GatewaySettings, ReleasesSettings, Settings, SiteAccess, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +106,12 @@ def test_settings_cannot_be_changed_after_loading() -> None:
 def test_a_secret_never_shows_in_a_dump_or_a_text(secret: str) -> None:
     settings = Settings(
         index={"token": secret},  # type: ignore[arg-type]
-        gateway={"tokens": (secret,)},  # type: ignore[arg-type]
+        gateway={  # type: ignore[arg-type]
+            "tokens": (secret,),
+            "admin_tokens": (secret + "a",),
+            "sites": {"north": {"tokens": (secret + "n",)}},
+        },
+        releases={"store_url": f"postgresql://pirta:{secret}@db/pirta"},  # type: ignore[arg-type]
     )
     shown = settings.model_dump_json() + repr(settings) + str(settings) + str(settings.model_dump())
     assert secret not in shown
@@ -127,3 +132,77 @@ def test_the_hash_depends_on_values_and_not_on_secrets(tmp_path: Path) -> None:
     assert load_settings(_toml(tmp_path, "[index]\ntop_k = 7\n")).sha256() != plain
     one = load_settings(_toml(tmp_path, '[index]\ntoken = "first"\n')).sha256()
     assert one == load_settings(_toml(tmp_path, '[index]\ntoken = "second"\n')).sha256()
+
+
+SITES = """
+[gateway.sites.north]
+tokens = ["north-token"]
+sees = "partners"
+partners = ["south"]
+[gateway.sites.south]
+tokens = ["south-token"]
+[gateway.sites.hub]
+tokens = ["hub-token"]
+sees = "network"
+"""
+
+
+def test_a_site_sees_its_own_cases_unless_it_is_told_more(tmp_path: Path) -> None:
+    sites = load_settings(_toml(tmp_path, SITES)).gateway.sites
+    seen = {name: site.visible_sites(name) for name, site in sites.items()}
+    assert seen == {"north": {"north", "south"}, "south": {"south"}, "hub": None}
+
+
+@pytest.mark.parametrize(
+    "block", ['sees = "partners"', 'partners = ["south"]', 'sees = "own"\npartners = ["south"]']
+)
+def test_partners_that_no_rule_looks_at_are_refused(tmp_path: Path, block: str) -> None:
+    with pytest.raises(SettingsError, match="a list of partners go together"):
+        load_settings(_toml(tmp_path, f"[gateway.sites.north]\n{block}\n"))
+
+
+@pytest.mark.parametrize(
+    "gateway",
+    [
+        {"tokens": ("hunter2", "hunter2")},
+        {"tokens": ("hunter2",), "admin_tokens": ("hunter2",)},
+        {"tokens": ("hunter2",), "sites": {"north": {"tokens": ("hunter2",)}}},
+        {"sites": {"north": {"tokens": ("hunter2",)}, "south": {"tokens": ("hunter2",)}}},
+    ],
+)
+def test_a_token_that_opens_two_doors_is_refused_without_showing_it(
+    gateway: dict[str, object],
+) -> None:
+    with pytest.raises(ValidationError, match="stands twice") as caught:
+        GatewaySettings.model_validate(gateway)
+    shown = "; ".join(item["msg"] for item in caught.value.errors(include_input=False))
+    assert "hunter2" not in shown
+
+
+def test_tokens_that_differ_are_taken() -> None:
+    sites = {"north": SiteAccess(tokens=("a",)), "south": SiteAccess(tokens=("b",))}  # type: ignore[arg-type]
+    assert GatewaySettings(tokens=("c",), admin_tokens=("d",), sites=sites).sites == sites  # type: ignore[arg-type]
+
+
+def test_a_relative_store_is_that_of_the_folder_in_which_the_settings_were_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = load_settings().releases.store_url.get_secret_value()
+    assert url == f"sqlite:///{tmp_path}/pirta-releases.db"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////srv/releases.db",
+        "sqlite:///:memory:",
+        "sqlite://",
+        "postgresql+psycopg://pirta@db/pirta",
+        "postgresql:///pirta",
+        "nonsense",
+    ],
+)
+def test_every_other_store_stays_as_it_was_written(url: str) -> None:
+    releases = ReleasesSettings(store_url=url)  # type: ignore[arg-type]
+    assert releases.anchored(Path("/elsewhere")) == releases

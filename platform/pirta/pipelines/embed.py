@@ -1,5 +1,8 @@
 """Prepared studies into the encoder's space, with Ray Data: one encoder a worker, in batches.
 
+The batches are cut here, in the order of the cases: an encoder's last bits depend on what stands
+beside a study in its batch, and the same cases must give the same rows again.
+
 Axis suffixes: N studies, B studies of a batch, C channels, X Y Z voxels, D embedding
 dimensions, K the four labels in the order of `LABELS`.
 """
@@ -59,30 +62,28 @@ def embed_cases(
         FingerprintError: a case was prepared otherwise than the encoder's training data.
     """
     if not cases:
-        raise ManifestError(
-            "There is no prepared study to embed.",
-            remedy="Prepare a cohort with `pirta preprocess`, or name another split.",
-        )
+        raise no_cases()
     # Loaded here once already: what is wrong with it is told before any worker starts, and as
     # itself; an actor that cannot be made would only be told as dead.
     loaded = load_encoder(encoder.path, device="cpu", num_threads=encoder.num_threads)
-    _check_fingerprints(cases, loaded.preprocessing_fingerprint, encoder.path)
-    found: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+    check_fingerprints(cases, loaded.preprocessing_fingerprint, encoder.path)
+    found: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+    num_done = 0
     with ray_running(cpus_for(num_workers)), quiet_ray_data():
         try:
             for row in _embed(cases, encoder, num_workers):
-                found[str(row["case_id"])] = (row["embedding"], row["probabilities"])
+                found[int(row["start"])] = (row["embeddings"], row["probabilities"])
+                num_done += len(row["embeddings"])
                 if on_progress is not None:
-                    on_progress(len(found), len(cases))
+                    on_progress(num_done, len(cases))
         except RayTaskError as error:
             raise (error.cause if isinstance(error.cause, PirtaError) else error) from None
-    missing = [one.case.case_id for one in cases if one.case.case_id not in found]
-    assert not missing, f"{len(missing)} cases came back without an embedding"
-    rows = [found[one.case.case_id] for one in cases]
+    assert num_done == len(cases), f"{num_done} of {len(cases)} cases came back"
+    batches = [found[start] for start in sorted(found)]
     return EmbeddedCases(
         cases=tuple(cases),
-        embeddings_ND=np.stack([row[0] for row in rows]).astype(np.float32),
-        probabilities_NK=np.stack([row[1] for row in rows]).astype(np.float32),
+        embeddings_ND=np.concatenate([batch[0] for batch in batches]).astype(np.float32),
+        probabilities_NK=np.concatenate([batch[1] for batch in batches]).astype(np.float32),
         encoder_sha256=loaded.sha256,
         preprocessing_fingerprint=loaded.preprocessing_fingerprint,
     )
@@ -99,13 +100,13 @@ class StudyEmbedder:
             precision=encoder.precision,
         )
 
-    def __call__(self, batch: dict[str, NDArray[np.str_]]) -> dict[str, object]:
-        """Return the batch's ids with their embeddings and probabilities."""
-        volumes_BCXYZ = np.stack([load_volume(str(uri)) for uri in batch["array_uri"]])
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Return one row's batch: its place, with embeddings and probabilities."""
+        volumes_BCXYZ = np.stack([load_volume(uri) for uri in batch["array_uris"]])
         embeddings_BD, probabilities_BK = self._encoder.embed(volumes_BCXYZ)
         return {
-            "case_id": batch["case_id"],
-            "embedding": embeddings_BD,
+            "start": batch["start"],
+            "embeddings": embeddings_BD,
             "probabilities": probabilities_BK,
         }
 
@@ -113,16 +114,18 @@ class StudyEmbedder:
 def _embed(
     cases: Sequence[PreparedCase], encoder: EncoderSettings, num_workers: int
 ) -> Iterator[dict[str, Any]]:
-    rows = [{"case_id": one.case.case_id, "array_uri": one.array_uri} for one in cases]
+    uris = [one.array_uri for one in cases]
+    batches = [
+        {"start": start, "array_uris": uris[start : start + _BATCH_STUDIES]}
+        for start in range(0, len(uris), _BATCH_STUDIES)
+    ]
     ray.data.DataContext.get_current().raise_original_map_exception = True
-    num_batches = -(-len(rows) // _BATCH_STUDIES)
     num_actors = affordable_workers(
-        min(num_workers, num_batches), memory_bytes=_WORKER_MEMORY_BYTES
+        min(num_workers, len(batches)), memory_bytes=_WORKER_MEMORY_BYTES
     )
-    dataset = ray.data.from_items(rows, override_num_blocks=num_batches).map_batches(
-        StudyEmbedder,
+    dataset = ray.data.from_items(batches, override_num_blocks=len(batches)).map(
+        StudyEmbedder,  # type: ignore[arg-type]  # Ray's stubs know functions only
         fn_constructor_kwargs={"encoder": encoder},
-        batch_size=_BATCH_STUDIES,
         compute=ray.data.ActorPoolStrategy(size=num_actors),
         num_cpus=1,
         num_gpus=1 if encoder.device == "cuda" else 0,
@@ -131,7 +134,16 @@ def _embed(
     yield from dataset.iter_rows()
 
 
-def _check_fingerprints(cases: Sequence[PreparedCase], expected: str, path: Path) -> None:
+def no_cases() -> ManifestError:
+    """Return the error for a cohort without a study."""
+    return ManifestError(
+        "There is no prepared study to embed.",
+        remedy="Prepare a cohort with `pirta preprocess`, or name another split.",
+    )
+
+
+def check_fingerprints(cases: Sequence[PreparedCase], expected: str, path: Path) -> None:
+    """Raise FingerprintError where a case was prepared otherwise than the encoder's data."""
     others = [one for one in cases if one.fingerprint != expected]
     if others:
         raise FingerprintError(

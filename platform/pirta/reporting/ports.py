@@ -1,7 +1,9 @@
 """What a report needs from others: four small protocols.
 
 A test passes plain objects, Serve passes deployment handles, the archive job passes batch
-workers. Each part raises `PirtaError` for what a person can mend.
+workers. A part may hold several releases at once, so each call names the one that it is for. Each
+part raises `PirtaError` for what a person can mend, `UnknownReleaseError` where it does not hold
+the release; it never answers with another.
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ class Preparer(Protocol):
 
 
 class Encoder(Protocol):
-    """Puts a prepared study into the space of the index."""
+    """Puts a prepared study into the space of a release's index."""
 
-    async def encode(self, prepared: PreparedStudy) -> EncodedStudy:
+    async def encode(self, prepared: PreparedStudy, *, release_id: str) -> EncodedStudy:
         """Return its embedding and the classifier's probabilities."""
         ...
 
@@ -34,13 +36,13 @@ class Retriever(Protocol):
     """Finds the nearest verified cases."""
 
     async def search(self, request: SearchRequest) -> tuple[RetrievedCase, ...]:
-        """Return at most `request.top_k` cases, nearest first."""
+        """Return at most `request.top_k` cases that its policy lets be seen, nearest first."""
         ...
 
 
 class Writer(Protocol):
     """The language model."""
 
-    async def write(self, prompt: Prompt) -> str:
-        """Return the model's text for one prompt."""
+    async def write(self, prompt: Prompt, *, release_id: str) -> str:
+        """Return the model's text for one prompt, decoded as the release says."""
         ...

@@ -1,8 +1,9 @@
 """The core: one study in, one report out.
 
 `report_study` joins four parts (see `ports`) and knows none of their engines, so that a test,
-the service and the archive job run the same steps and the same checks. It refuses to mix parts
-of different releases, because their numbers do not compare. It keeps nothing and logs nothing.
+the service and the archive job run the same steps and the same checks. It works with one release
+from beginning to end, says so in every call, and refuses an answer of another one, because their
+numbers do not compare. It makes the search's policy itself. It keeps nothing and logs nothing.
 
 Axis suffixes: K the four labels in the order of `LABELS`.
 """
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from pirta.contracts.access import SearchPolicy
 from pirta.contracts.encoding import EncodedStudy, SearchRequest
 from pirta.contracts.finding import LABELS, Label
 from pirta.contracts.release import Release
@@ -20,7 +22,7 @@ from pirta.contracts.report import Provenance, Report, RetrievedCase
 from pirta.contracts.study import PreparedStudy, StudyFiles
 from pirta.errors import FingerprintError, NoNeighboursError, ReleaseError
 from pirta.reporting.answer import parse_answer
-from pirta.reporting.cautions import DEFAULT_LIMITS, CautionLimits, cautions
+from pirta.reporting.cautions import CautionLimits, cautions
 from pirta.reporting.ports import Encoder, Preparer, Retriever, Writer
 from pirta.reporting.prompt import build_prompt, prompt_sha256
 from pirta.reporting.registry_text import history_text, nihss_text, presentation_sentence
@@ -34,6 +36,8 @@ async def report_study(
     study: StudyFiles,
     *,
     release: Release,
+    sites: frozenset[str] | None,
+    withdrawn: frozenset[str],
     settings_sha256: str,
     top_k: int,
     preparer: Preparer,
@@ -41,49 +45,43 @@ async def report_study(
     retriever: Retriever,
     writer: Writer,
     on_stage: StageListener | None = None,
-    limits: CautionLimits = DEFAULT_LIMITS,
 ) -> Report:
     """Return the report of one study, made with the parts of one release.
 
     Args:
+        sites: whose cases may be evidence; None is the whole network.
+        withdrawn: cases that may not be, in any release.
         on_stage: told each stage of `STAGES` and its duration in seconds as it ends.
 
     Raises:
         InputError: the study's files cannot be used (from the preparer).
         FingerprintError: the preparer is not the release's.
         ReleaseError: the encoder or this code's prompt is not the release's.
+        UnknownReleaseError: a part does not hold the release.
         NoNeighboursError: the index holds no case that this request may see.
         WriterOutputError: the writer's text is out of form or contradicts itself.
     """
-    _check_prompt(release)
+    check_prompt(release)
     with _timed("prepare", on_stage):
         prepared = await preparer.prepare(study)
     _check_fingerprint(prepared, release)
     with _timed("encode", on_stage):
-        encoded = await encoder.encode(prepared)
+        encoded = await encoder.encode(prepared, release_id=release.release_id)
     _check_encoder(encoded, release)
-    with _timed("retrieve", on_stage):
-        evidence = await retriever.search(
-            SearchRequest(
-                collection=release.collection,
-                embedding_D=encoded.embedding_D,
-                top_k=top_k,
-                exclude_patient_id=study.patient_id,
-            )
-        )
-    _check_evidence(evidence, release)
-    with _timed("write", on_stage):
-        answer = parse_answer(await writer.write(build_prompt(study.registry, evidence)))
-    label, probability = _most_probable(encoded)
-    warnings = cautions(
-        evidence=evidence,
+    request = SearchRequest(
+        release_id=release.release_id,
+        collection=release.collection,
+        embedding_D=encoded.embedding_D,
         top_k=top_k,
-        encoder_label=label,
-        encoder_probability=probability,
-        finding=answer.finding,
-        facts=prepared.facts,
-        limits=limits,
+        policy=_policy(study, release, sites, withdrawn),
     )
+    with _timed("retrieve", on_stage):
+        evidence = await retriever.search(request)
+    _check_evidence(evidence, request)
+    with _timed("write", on_stage):
+        prompt = build_prompt(study.registry, evidence)
+        answer = parse_answer(await writer.write(prompt, release_id=release.release_id))
+    label, probability = _most_probable(encoded)
     return Report(
         study_id=study.study_id,
         clinical_presentation=presentation_sentence(study.registry),
@@ -95,8 +93,28 @@ async def report_study(
         encoder_label=label,
         encoder_probability=probability,
         evidence=evidence,
-        warnings=warnings,
+        warnings=cautions(
+            evidence=evidence,
+            top_k=top_k,
+            encoder_label=label,
+            encoder_probability=probability,
+            finding=answer.finding,
+            facts=prepared.facts,
+            limits=CautionLimits(low_similarity=release.calibration.low_similarity),
+        ),
         provenance=_provenance(release, settings_sha256),
+    )
+
+
+def _policy(
+    study: StudyFiles, release: Release, sites: frozenset[str] | None, withdrawn: frozenset[str]
+) -> SearchPolicy:
+    return SearchPolicy(
+        sites=sites,
+        exclude_patient_id=study.patient_id,
+        withdrawn=withdrawn,
+        min_similarity=release.calibration.min_similarity,
+        min_patients=release.calibration.min_patients,
     )
 
 
@@ -109,7 +127,8 @@ def _timed(stage: str, on_stage: StageListener | None) -> Iterator[None]:
         on_stage(stage, time.perf_counter() - started_s)
 
 
-def _check_prompt(release: Release) -> None:
+def check_prompt(release: Release) -> None:
+    """Raise ReleaseError where the release was made with another prompt than this code's."""
     if release.prompt_sha256 != prompt_sha256():
         raise ReleaseError(
             f"The release {release.release_id} was made with the prompt "
@@ -128,22 +147,27 @@ def _check_fingerprint(prepared: PreparedStudy, release: Release) -> None:
 
 
 def _check_encoder(encoded: EncodedStudy, release: Release) -> None:
-    if encoded.encoder_sha256 != release.encoder_sha256:
+    found = (encoded.release_id, encoded.encoder_sha256)
+    if found != (release.release_id, release.encoder_sha256):
         raise ReleaseError(
-            f"The encoder at work is {encoded.encoder_sha256[:12]}, the release "
-            f"{release.release_id} names {release.encoder_sha256[:12]}.",
-            remedy="Load the release's encoder, or rebuild the index with this one.",
+            f"The encoder at work is {encoded.encoder_sha256[:12]} of {encoded.release_id}, the "
+            f"release {release.release_id} names {release.encoder_sha256[:12]}.",
+            remedy="Stage the release anew; see the encoder's log.",
         )
 
 
-def _check_evidence(evidence: tuple[RetrievedCase, ...], release: Release) -> None:
+def _check_evidence(evidence: tuple[RetrievedCase, ...], request: SearchRequest) -> None:
     if not evidence:
         raise NoNeighboursError(
-            f"The index {release.collection} holds no case that this request may see.",
-            remedy="Add verified cases of other patients to the index.",
+            f"The index {request.collection} holds no case that this request may see at a "
+            f"similarity of {request.policy.min_similarity:g} or more.",
+            remedy="Add verified cases of other patients to the index, or see what this token's "
+            "site may see (gateway.sites).",
         )
     ranked = [case.similarity for case in evidence]
     assert ranked == sorted(ranked, reverse=True), "a retriever gives the nearest case first"
+    seen = {case.case_id for case in evidence}
+    assert seen.isdisjoint(request.policy.withdrawn), "a withdrawn case came back"
 
 
 def _most_probable(encoded: EncodedStudy) -> tuple[Label, float]:

@@ -1,4 +1,4 @@
-"""Reports, cases and releases: the way through JSON, and what a release's name is made of."""
+"""Reports and cases: the way through JSON, and what is refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from pirta.contracts.case import CaseRecord
 from pirta.contracts.finding import Finding, InfarctType, Label, LesionClass, Territory
-from pirta.contracts.release import Release
 from pirta.contracts.report import DISCLAIMER, Provenance, Report, RetrievedCase
 from pirta.contracts.study import Registry
 
@@ -47,13 +46,6 @@ reports = st.builds(
     warnings=st.lists(texts, max_size=3).map(tuple),
     provenance=st.builds(Provenance, **dict.fromkeys(Provenance.model_fields, hashes)),
 )
-releases = st.builds(
-    Release,
-    **dict.fromkeys(set(Release.model_fields) - {"num_cases", "dimensions"}, texts),
-    num_cases=st.integers(0, 10**6),
-    dimensions=st.integers(1, 4096),
-)
-PATHS = ("encoder_path", "writer_base_path", "writer_adapter_path")
 
 
 @given(report=reports)
@@ -85,28 +77,6 @@ def test_a_similarity_that_is_no_cosine_is_refused(similarity: float) -> None:
             finding=None,
             findings_text="",
         )
-
-
-@given(release=releases, path=texts)
-def test_a_releases_name_ignores_where_its_parts_lie(release: Release, path: str) -> None:
-    moved = release.model_copy(update=dict.fromkeys(PATHS, path))
-    assert moved.release_id == release.release_id
-
-
-@given(release=releases, name=st.sampled_from(sorted(set(Release.model_fields) - set(PATHS))))
-def test_a_releases_name_changes_with_every_part_of_its_content(
-    release: Release, name: str
-) -> None:
-    value = getattr(release, name)
-    other = value + 1 if isinstance(value, int) else value + "x"
-    assert release.model_copy(update={name: other}).release_id != release.release_id
-
-
-@given(release=releases)
-def test_a_release_comes_back_from_json_under_the_same_name(release: Release) -> None:
-    back = Release.model_validate_json(release.model_dump_json())
-    assert back == release
-    assert back.release_id == release.release_id
 
 
 @given(finding=findings)

@@ -84,31 +84,43 @@ def release(**changes: object) -> Release:
 
 @dataclass
 class Parts:
-    """All four parts in one plain object, remembering what they were asked."""
+    """All four parts in one plain object, remembering what they were asked.
+
+    Attributes:
+        release_id: what the encoder says that it worked for; the request's where empty.
+    """
 
     evidence: Sequence[RetrievedCase] = cases(*[ANTERIOR] * 5)
     text: str = answer_text(ANTERIOR)
     label: Label = Label.ANTERIOR
     fingerprint: str = "f" * 64
     encoder_sha256: str = "e" * 64
+    release_id: str = ""
     facts: dict[str, float | str | bool] = field(default_factory=dict)
     requests: list[SearchRequest] = field(default_factory=list)
     prompts: list[Prompt] = field(default_factory=list)
+    written_for: list[str] = field(default_factory=list)
 
     async def prepare(self, study: StudyFiles) -> PreparedStudy:
         del study
         return PreparedStudy(np.zeros((2, 4, 4, 4), np.float32), self.fingerprint, self.facts)
 
-    async def encode(self, prepared: PreparedStudy) -> EncodedStudy:
+    async def encode(self, prepared: PreparedStudy, *, release_id: str) -> EncodedStudy:
         del prepared
         probabilities_K = np.full(4, 0.1, np.float32)
         probabilities_K[LABELS.index(self.label)] = 0.7
-        return EncodedStudy(np.eye(4, dtype=np.float32)[0], probabilities_K, self.encoder_sha256)
+        return EncodedStudy(
+            np.eye(4, dtype=np.float32)[0],
+            probabilities_K,
+            self.encoder_sha256,
+            self.release_id or release_id,
+        )
 
     async def search(self, request: SearchRequest) -> tuple[RetrievedCase, ...]:
         self.requests.append(request)
         return tuple(self.evidence)
 
-    async def write(self, prompt: Prompt) -> str:
+    async def write(self, prompt: Prompt, *, release_id: str) -> str:
         self.prompts.append(prompt)
+        self.written_for.append(release_id)
         return self.text

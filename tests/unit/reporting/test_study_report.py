@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pirta.contracts.access import SearchPolicy
 from pirta.contracts.finding import Label
+from pirta.contracts.release import Calibration
 from pirta.contracts.report import Report
 from pirta.contracts.study import StudyFiles, StudyImages
 from pirta.errors import FingerprintError, NoNeighboursError, ReleaseError, WriterOutputError
@@ -27,11 +29,15 @@ async def report(
     *,
     study: StudyFiles = STUDY,
     on_stage: StageListener | None = None,
+    sites: frozenset[str] | None = None,
+    withdrawn: frozenset[str] = frozenset(),
     **changes: object,
 ) -> Report:
     return await report_study(
         study,
         release=release(**changes),
+        sites=sites,
+        withdrawn=withdrawn,
         settings_sha256=HASH,
         top_k=5,
         preparer=parts,
@@ -76,7 +82,38 @@ async def test_the_search_goes_to_the_releases_collection_without_the_patients_o
     (request,) = parts.requests
     assert request.collection == "cases_1"
     assert request.top_k == 5
-    assert request.exclude_patient_id == "patient-1"
+    assert request.policy.exclude_patient_id == "patient-1"
+
+
+async def test_the_whole_policy_goes_with_the_search_and_every_hop_names_the_release() -> None:
+    parts = Parts()
+    calibration = Calibration(min_similarity=0.3, min_patients=2)
+    sites, withdrawn = frozenset({"site-a", "site-b"}), frozenset({"case-7"})
+    await report(parts, sites=sites, withdrawn=withdrawn, calibration=calibration)
+    (request,) = parts.requests
+    assert request.policy == SearchPolicy(
+        sites=sites,
+        exclude_patient_id="patient-1",
+        withdrawn=withdrawn,
+        min_similarity=0.3,
+        min_patients=2,
+    )
+    known = release(calibration=calibration).release_id
+    assert request.release_id == known
+    assert parts.written_for == [known]
+
+
+async def test_an_embedding_of_another_release_is_refused_before_the_search() -> None:
+    parts = Parts(release_id="rel-other")
+    with pytest.raises(ReleaseError, match="rel-other"):
+        await report(parts)
+    assert parts.requests == []
+
+
+async def test_the_caution_about_low_similarity_starts_where_the_release_says() -> None:
+    parts = Parts(evidence=cases(*[ANTERIOR] * 5, top=0.46))
+    made = await report(parts, calibration=Calibration(low_similarity=0.4))
+    assert not any("Low similarity" in warning for warning in made.warnings)
 
 
 async def test_a_normal_study_is_reported_as_normal() -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from pirta.retrieval.exact import ExactIndex
-from pirta.retrieval.index import Index
 from pirta.retrieval.lite_server import LiteServer, start_lite_server
 from pirta.retrieval.milvus import MilvusIndex
 
@@ -36,22 +33,9 @@ def server(
 
 @pytest.fixture(scope="session")
 def milvus(server: LiteServer) -> MilvusIndex:
-    return MilvusIndex(server.uri, timeout_s=5.0)
-
-
-@pytest.fixture(params=["exact", "milvus"])
-def index(request: pytest.FixtureRequest) -> Index:
-    if request.param == "exact":
-        return ExactIndex()
-    found: MilvusIndex = request.getfixturevalue("milvus")
-    return found
-
-
-@pytest.fixture(scope="session")
-def _numbers() -> Iterator[int]:
-    return itertools.count()
+    return MilvusIndex(server.uri, timeout_s=10.0)
 
 
 @pytest.fixture
-def collection(_numbers: Iterator[int]) -> str:
-    return f"test_{next(_numbers)}"
+def collection(new_name: Callable[[], str]) -> str:
+    return new_name()

@@ -5,24 +5,19 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+from pymilvus import MilvusClient
 
 from pirta.contracts.encoding import SearchRequest
-from pirta.contracts.finding import Label
-from pirta.errors import IndexRequestError, SettingsError, UnavailableError
-from pirta.retrieval.index import IndexRow
-from pirta.retrieval.lite_server import start_lite_server
+from pirta.errors import IndexRequestError, ReleaseError, SettingsError, UnavailableError
+from pirta.retrieval.lite_server import LiteServer, start_lite_server
 from pirta.retrieval.milvus import MilvusIndex
+from tests.index_contract.rows import DIMENSIONS, make_row, unit
 
-ROW_D = np.array([1, 0], dtype=np.float32)
-REQUEST = SearchRequest("cases", ROW_D, 1)
-
-
-def a_row(findings_text: str = "") -> IndexRow:
-    return IndexRow("c", "p", "s", Label.NORMAL, None, findings_text, ROW_D)
+REQUEST = SearchRequest("rel-0", "cases", unit(1), 1)
 
 
 def test_a_server_that_is_not_there_is_unavailable(free_port: Callable[[], int]) -> None:
@@ -38,9 +33,21 @@ def test_a_server_that_is_not_there_is_unavailable(free_port: Callable[[], int])
 def test_a_text_that_does_not_fit_is_refused_with_its_size(
     milvus: MilvusIndex, collection: str
 ) -> None:
-    milvus.create(collection, 2)
+    milvus.create(collection, DIMENSIONS)
+    too_long = replace(make_row("c", unit(1)), findings_text="ä" * 4500)
     with pytest.raises(IndexRequestError, match="9000 bytes"):
-        milvus.upsert(collection, [a_row("x" * 9000)])
+        milvus.upsert(collection, [make_row("a", unit(1)), too_long])
+    assert milvus.count(collection) == 0
+
+
+def test_a_collection_of_another_making_is_refused(
+    server: LiteServer, milvus: MilvusIndex, collection: str
+) -> None:
+    client = MilvusClient(server.uri)
+    client.create_collection(collection, dimension=DIMENSIONS)
+    client.close()
+    with pytest.raises(ReleaseError, match="columns of this version"):
+        milvus.search(replace(REQUEST, collection=collection))
 
 
 def test_a_taken_port_is_named_before_anything_starts(

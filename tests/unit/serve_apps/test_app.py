@@ -1,4 +1,4 @@
-"""Scaling options, builder arguments, and what a release check refuses before Ray starts."""
+"""Scaling options, builder arguments, and what is refused before Ray starts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ import sys
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
-from pirta.contracts.release import Release
-from pirta.errors import ReleaseError, SettingsError
-from pirta.settings import GatewaySettings, ReplicaSettings, Settings
-from serve_apps.app import AppArgs, build, build_app, settings_for
+from pirta.errors import ReleaseError, SettingsError, UnavailableError
+from pirta.imaging.prepare import fingerprint
+from pirta.settings import (
+    GatewaySettings,
+    PreprocessingSettings,
+    ReleasesSettings,
+    ReplicaSettings,
+    Settings,
+)
+from serve_apps.app import AppArgs, build, build_app
 from serve_apps.run import check_port_is_free, start
 from serve_apps.scaling import scaling_options
+from tests.unit.serve_apps.releases import activate, new_store, release_of
 
 
 def test_every_limit_of_a_deployment_is_set() -> None:
@@ -38,16 +45,14 @@ def test_an_unknown_builder_argument_is_refused() -> None:
         AppArgs.model_validate({"setings_path": "x"})
 
 
-def test_the_builder_refuses_a_missing_settings_file_and_a_missing_release(tmp_path: Path) -> None:
+def test_the_builder_refuses_a_missing_settings_file(tmp_path: Path) -> None:
     with pytest.raises(SettingsError):
         build(AppArgs(settings_path=str(tmp_path / "none.toml")))
-    with pytest.raises(ReleaseError):
-        build(AppArgs(release_path=str(tmp_path / "none.json")))
 
 
-def test_an_open_door_is_refused_before_anything_is_loaded(release: Release) -> None:
+def test_an_open_door_is_refused_before_anything_is_loaded() -> None:
     with pytest.raises(SettingsError, match=r"gateway\.tokens"):
-        build_app(Settings(), release)
+        build_app(Settings())
     with pytest.raises(SettingsError, match=r"gateway\.tokens"):
         start(Settings())
 
@@ -59,18 +64,27 @@ def test_a_demo_in_a_serve_configuration_is_refused(tmp_path: Path) -> None:
         build(AppArgs(settings_path=str(path)))
 
 
-def test_a_release_without_its_weights_is_refused_before_anything_is_loaded(
-    release: Release,
-) -> None:
-    with pytest.raises(ReleaseError, match="encoder"):
-        build_app(Settings(gateway=GatewaySettings(demo=True)), release)
+def test_a_store_that_cannot_be_opened_is_told_before_ray_starts(tmp_path: Path) -> None:
+    url = SecretStr(f"sqlite:///{tmp_path / 'missing' / 'releases.db'}")
+    settings = Settings(
+        gateway=GatewaySettings(demo=True), releases=ReleasesSettings(store_url=url)
+    )
+    with pytest.raises(UnavailableError, match="release store"):
+        build_app(settings)
 
 
-def test_the_release_says_where_the_weights_lie(release: Release) -> None:
-    settings = settings_for(Settings(), release)
-    assert settings.encoder.path == Path(release.encoder_path)
-    assert settings.writer.base_path == Path(release.writer_base_path)
-    assert settings.writer.adapter_path == Path(release.writer_adapter_path)
+def test_an_active_release_without_its_weights_is_told_before_ray_starts(tmp_path: Path) -> None:
+    prepared = fingerprint(PreprocessingSettings())
+    activate(new_store(tmp_path), release_of(preprocessing_fingerprint=prepared))
+    url = SecretStr(f"sqlite:///{tmp_path / 'releases.db'}")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = Settings(
+        gateway=GatewaySettings(demo=True, port=port), releases=ReleasesSettings(store_url=url)
+    )
+    with pytest.raises(ReleaseError, match="encoder of rel-"):
+        start(settings)
 
 
 def test_a_taken_port_is_named_before_ray_starts() -> None:

@@ -9,15 +9,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from pirta.contracts.release import Release
 from pirta.contracts.report import Report
 from pirta.contracts.study import StudyImages
-from pirta.errors import PirtaError, SettingsError, UnavailableError, error_classes
-from pirta.log import make_logger
-from pirta.settings import GatewaySettings, ReplicaSettings, ScalingSettings, Settings
-from serve_apps.door import check_door
-from serve_apps.http_app import make_http_app
-from serve_apps.ports import Ports
+from pirta.errors import PirtaError, UnavailableError, error_classes
+from pirta.settings import ReplicaSettings, ScalingSettings
 
 TOKEN = "a-token-nobody-guesses"
 FILES = {"dwi": ("dwi.nii.gz", b"dwi bytes"), "adc": ("adc.nii.gz", b"adc bytes")}
@@ -53,7 +48,10 @@ def test_a_pair_becomes_a_report_with_its_evidence(client: TestClient, parts: An
     assert study.images == StudyImages(dwi=b"dwi bytes", adc=b"adc bytes")
     assert study.site == "north"
     assert study.registry.history == ("HTN", "Afib")
-    assert parts.requests[0].exclude_patient_id == "patient-7"
+    (request,) = parts.requests
+    assert request.policy.exclude_patient_id == "patient-7"
+    assert request.policy.sites is None
+    assert request.release_id == report.provenance.release_id == parts.written_for[0]
 
 
 def test_the_registry_and_the_ids_may_be_left_out(client: TestClient, parts: Any) -> None:
@@ -218,16 +216,11 @@ def test_a_report_that_takes_too_long_is_unavailable(make_client: Any, parts: An
 
 
 def test_more_reports_than_the_gateway_takes_are_refused_with_a_hint(
-    parts: Any, log_text: Any, release: Release
+    parts: Any, make_client: Any
 ) -> None:
-    settings = Settings(
-        gateway=GatewaySettings(demo=True),
-        scaling=ScalingSettings(gateway=ReplicaSettings(max_ongoing_requests=1)),
-    )
-    ports = Ports(parts, parts, parts, parts, {})
-    app = make_http_app(ports, settings=settings, release=release, log=make_logger(log_text))
-    parts.pause_s = 0.4
-    with TestClient(app) as client, ThreadPoolExecutor(3) as pool:
+    scaling = ScalingSettings(gateway=ReplicaSettings(max_ongoing_requests=1))
+    parts.pause_s = 2.0
+    with make_client(scaling=scaling) as client, ThreadPoolExecutor(3) as pool:
         statuses = sorted(
             response.status_code for response in pool.map(lambda _: post(client), range(3))
         )
@@ -259,25 +252,3 @@ def test_the_log_tells_stages_and_times_and_no_text(
     assert len({line["request_id"] for line in lines}) == 1
     assert "weakness" not in str(lines)
     assert all("dropped_fields" not in line for line in lines)
-
-
-@pytest.mark.parametrize(
-    "gateway",
-    [
-        {},
-        {"demo": True, "host": "0.0.0.0"},
-        {"demo": True, "host": "example.org"},
-        {"demo": True, "host": "0.0.0.0", "tokens": [TOKEN]},
-        {"tokens": [""]},
-        {"tokens": [TOKEN, "short"]},
-    ],
-)
-def test_an_open_door_is_refused_at_the_start(gateway: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError):
-        check_door(GatewaySettings.model_validate(gateway))
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
-def test_a_demo_on_loopback_opens_and_so_do_tokens_anywhere(host: str) -> None:
-    check_door(GatewaySettings(demo=True, host=host))
-    check_door(GatewaySettings.model_validate({"host": "0.0.0.0", "tokens": [TOKEN]}))

@@ -1,0 +1,152 @@
+"""Release records as they lie in the store: added once, read back, and checked against their id.
+
+A record's id is the hash of its content, so a record that somebody changed, or that a later
+version of the code reads in another way, is found out at every reading.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from pydantic import ValidationError
+from sqlalchemy import Row, Select, delete, insert, select, update
+
+from pirta.contracts.release import GateResult, Release
+from pirta.errors import ReleaseError, UnknownReleaseError
+from pirta.releases.database import Transaction
+from pirta.releases.events import note
+from pirta.releases.states import State
+from pirta.releases.stored import StoredRelease
+from pirta.releases.tables import GateRow, ReleaseRow, table_of
+
+
+def add_record(transaction: Transaction, release: Release, *, actor: str) -> None:
+    """Add a release as `built`; one of the same content stays as it is.
+
+    A dropped one starts anew, with its collection built again and its gates to be measured again.
+    Where the parts lie is no content: the paths are those of the last time.
+    """
+    connection, release_id = transaction.connection, release.release_id
+    known = connection.execute(
+        select(ReleaseRow.state).where(ReleaseRow.release_id == release_id)
+    ).scalar_one_or_none()
+    values: dict[str, object] = {
+        "content": release.model_dump_json(),
+        "collection": release.collection,
+    }
+    if known is None or known == "dropped":
+        now = transaction.now()
+        values |= {"state": "built", "pinned": False, "created_at": now}
+        note(transaction, at=now, actor=actor, step="built", release_id=release_id)
+    if known is None:
+        connection.execute(insert(ReleaseRow).values(release_id=release_id, **values))
+        return
+    if known == "dropped":
+        connection.execute(delete(GateRow).where(GateRow.release_id == release_id))
+    connection.execute(
+        update(ReleaseRow).where(ReleaseRow.release_id == release_id).values(**values)
+    )
+
+
+def read_stored(transaction: Transaction, release_id: str) -> StoredRelease:
+    """Return one release.
+
+    Raises:
+        UnknownReleaseError: the store does not hold it.
+        ReleaseError: its record does not match its id.
+    """
+    found = _stored(
+        transaction, select(table_of(ReleaseRow)).where(ReleaseRow.release_id == release_id)
+    )
+    if not found:
+        raise unknown_release(transaction, release_id)
+    return found[0]
+
+
+def list_stored(
+    transaction: Transaction, states: Sequence[State] | None = None
+) -> tuple[StoredRelease, ...]:
+    """Return all releases, or those in `states`, in the order in which they were built."""
+    query = select(table_of(ReleaseRow)).order_by(ReleaseRow.created_at, ReleaseRow.release_id)
+    return _stored(
+        transaction, query if states is None else query.where(ReleaseRow.state.in_(states))
+    )
+
+
+def unknown_release(transaction: Transaction, release_id: str) -> UnknownReleaseError:
+    """Return the error for an id that the store does not hold, with those that it does."""
+    known = transaction.connection.execute(
+        select(ReleaseRow.release_id).order_by(ReleaseRow.created_at.desc()).limit(5)
+    ).scalars()
+    names = ", ".join(known) or "none at all"
+    return UnknownReleaseError(
+        f"The store holds no release {release_id}; the latest that it holds: {names}.",
+        remedy="List them with `pirta release list`, or build it with `pirta release build`.",
+    )
+
+
+def parse_record(release_id: str, content: str) -> Release:
+    """Return the record in `content`.
+
+    Raises:
+        ReleaseError: it is no record, or not the one that `release_id` was made from.
+    """
+    try:
+        release = Release.model_validate_json(content)
+    except ValidationError as error:
+        places = (item["loc"] for item in error.errors(include_url=False, include_input=False))
+        fields = ", ".join(".".join(map(str, place)) or "the record" for place in places)
+        raise ReleaseError(
+            f"The stored record of {release_id} cannot be read: {fields}.",
+            remedy="Use the version of pirta that built it, or build the release again.",
+        ) from None
+    if release.release_id != release_id:
+        raise ReleaseError(
+            f"The record stored as {release_id} hashes to {release.release_id}: it was changed.",
+            remedy="Restore the store from its backup, or build the release again.",
+        )
+    return release
+
+
+def set_state(transaction: Transaction, release_id: str, state: State) -> None:
+    """Write a state; whether it may be so is `states.Step`'s to say, before."""
+    transaction.connection.execute(
+        update(ReleaseRow).where(ReleaseRow.release_id == release_id).values(state=state)
+    )
+
+
+def replace_gates(transaction: Transaction, release_id: str, gates: Iterable[GateResult]) -> None:
+    """Put the results of a verification in the place of the last one's."""
+    transaction.connection.execute(delete(GateRow).where(GateRow.release_id == release_id))
+    for position, gate in enumerate(gates):
+        transaction.connection.execute(
+            insert(GateRow).values(
+                release_id=release_id, position=position, content=gate.model_dump_json()
+            )
+        )
+
+
+def _stored(
+    transaction: Transaction, query: Select[tuple[object, ...]]
+) -> tuple[StoredRelease, ...]:
+    rows = transaction.connection.execute(query).all()
+    gates: dict[str, list[GateResult]] = {row.release_id: [] for row in rows}
+    measured = transaction.connection.execute(
+        select(GateRow.release_id, GateRow.content)
+        .where(GateRow.release_id.in_(list(gates)))
+        .order_by(GateRow.position)
+    )
+    for release_id, content in measured:
+        gates[release_id].append(GateResult.model_validate(json.loads(content)))
+    return tuple(_from_row(row, gates[row.release_id]) for row in rows)
+
+
+def _from_row(row: Row[tuple[object, ...]], gates: Sequence[GateResult]) -> StoredRelease:
+    return StoredRelease(
+        release=parse_record(row.release_id, row.content),
+        state=row.state,
+        pinned=row.pinned,
+        created_at=row.created_at,
+        gates=tuple(gates),
+    )

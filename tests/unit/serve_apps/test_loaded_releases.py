@@ -1,0 +1,275 @@
+"""A replica's releases over a real store: loaded, shared, let go of, reported, and kept alive."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+import pytest
+
+from pirta.contracts.release import Release
+from pirta.errors import CheckpointError, MemoryShortError, UnavailableError, UnknownReleaseError
+from pirta.log import make_logger
+from pirta.releases.store import ReleaseStore
+from pirta.releases.stored import Activation
+from serve_apps.loaded_releases import LoadedReleases, PartLoader
+from tests.unit.serve_apps.releases import activate, begin_staging, new_store, release_of
+
+POLL_S = 0.02
+PATIENCE_S = 10.0
+
+
+class PlainLoader:
+    """Parts are lists of one text; `failing` is raised for a release's key."""
+
+    def __init__(self) -> None:
+        self.loaded: list[str] = []
+        self.unloaded: list[str] = []
+        self.beside: list[set[str]] = []
+        self.failing: dict[str, Exception] = {}
+
+    def key(self, release: Release) -> str:
+        return release.encoder_sha256
+
+    def load(self, release: Release, held: Collection[Release]) -> list[str]:
+        self.beside.append({one.release_id for one in held})
+        if self.key(release) in self.failing:
+            raise self.failing[self.key(release)]
+        self.loaded.append(self.key(release))
+        return [self.key(release)]
+
+    def unload(self, part: list[str]) -> None:
+        self.unloaded += part
+
+
+class InterruptedStore:
+    """A store that can be taken away, as a database server can."""
+
+    def __init__(self, store: ReleaseStore) -> None:
+        self._store, self.is_away = store, False
+
+    def _there(self) -> ReleaseStore:
+        if self.is_away:
+            raise UnavailableError("The store is away.", remedy="Wait.")
+        return self._store
+
+    def wanted(self) -> tuple[Release, ...]:
+        return self._there().wanted()
+
+    def active(self) -> Activation | None:
+        return self._there().active()
+
+    def beat(self, replica_id: str, deployment: str, loads: object) -> None:
+        self._there().beat(replica_id, deployment, loads)  # type: ignore[arg-type]
+
+    def forget_replica(self, replica_id: str) -> None:
+        self._there().forget_replica(replica_id)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[ReleaseStore]:
+    opened = new_store(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def loader() -> PlainLoader:
+    return PlainLoader()
+
+
+Start = Callable[..., LoadedReleases[list[str]]]
+
+
+@pytest.fixture
+def start(store: ReleaseStore, loader: PlainLoader) -> Iterator[Start]:
+    started: list[LoadedReleases[list[str]]] = []
+
+    def begin(
+        watch: object = store, using: PartLoader[list[str]] = loader, start_timeout_s: float = 5.0
+    ) -> LoadedReleases[list[str]]:
+        held = LoadedReleases(
+            watch,  # type: ignore[arg-type]
+            using,
+            deployment="Encoder",
+            replica_id=f"encoder-{len(started)}",
+            poll_s=POLL_S,
+            start_timeout_s=start_timeout_s,
+            log=make_logger(io.StringIO()),
+        )
+        started.append(held)
+        held.start()
+        return held
+
+    yield begin
+    for held in started:
+        held.stop()
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not come about"
+        time.sleep(POLL_S)
+
+
+def load_state(store: ReleaseStore, release_id: str) -> str | None:
+    (replica,) = store.live_replicas()
+    load = replica.loads.get(release_id)
+    return None if load is None else load.state
+
+
+def test_a_replica_starts_with_the_active_release_loaded(store: ReleaseStore, start: Start) -> None:
+    release_id = activate(store, release_of("one"))
+    held = start()
+    assert held.get(release_id).release.release_id == release_id
+    assert load_state(store, release_id) == "ready"
+
+
+def test_a_replica_starts_where_nothing_is_active(start: Start) -> None:
+    with pytest.raises(UnknownReleaseError, match="only none"):
+        start().get("rel-nothing")
+
+
+def test_a_release_that_is_staged_is_loaded_beside_the_active_one(
+    store: ReleaseStore, start: Start, loader: PlainLoader
+) -> None:
+    one = activate(store, release_of("one"))
+    held = start()
+    two = begin_staging(store, release_of("two"))
+    until(lambda: load_state(store, two) == "ready")
+    assert held.get(one).part != held.get(two).part
+    assert len(loader.loaded) == 2
+    assert loader.beside == [set(), {one}]
+
+
+def test_two_releases_of_one_encoder_share_its_part(
+    store: ReleaseStore, start: Start, loader: PlainLoader
+) -> None:
+    same = {"encoder_sha256": "e" * 64}
+    one = activate(store, release_of("one", **same))
+    held = start()
+    two = begin_staging(store, release_of("two", **same))
+    until(lambda: load_state(store, two) == "ready")
+    assert held.get(one).part is held.get(two).part
+    store.fail_staging(two, "enough")
+    until(lambda: load_state(store, two) is None)
+    assert held.get(one).part == loader.loaded
+    assert loader.unloaded == []
+
+
+def test_a_release_that_is_wanted_no_more_is_let_go_of(
+    store: ReleaseStore, start: Start, loader: PlainLoader
+) -> None:
+    activate(store, release_of("one"))
+    two = begin_staging(store, release_of("two"))
+    held = start()
+    store.fail_staging(two, "enough")
+    until(lambda: loader.unloaded == [release_of("two").encoder_sha256])
+    with pytest.raises(UnknownReleaseError, match=two):
+        held.get(two)
+
+
+def test_a_failed_load_is_reported_with_its_reason_and_harms_nothing(
+    store: ReleaseStore, start: Start, loader: PlainLoader
+) -> None:
+    one = activate(store, release_of("one"))
+    held = start()
+    release = release_of("two")
+    loader.failing[loader.key(release)] = MemoryShortError("512 MiB are missing.", remedy="Free.")
+    two = begin_staging(store, release)
+    until(lambda: load_state(store, two) == "failed")
+    (replica,) = store.live_replicas()
+    assert "512 MiB are missing." in replica.loads[two].message
+    assert held.get(one)
+    loader.failing.clear()
+    until(lambda: load_state(store, two) == "ready")
+
+
+def test_a_fault_of_ours_in_a_load_does_not_end_the_replica(
+    store: ReleaseStore, start: Start, loader: PlainLoader
+) -> None:
+    activate(store, release_of("one"))
+    held = start()
+    release = release_of("two")
+    loader.failing[loader.key(release)] = ZeroDivisionError("Mrs Secret")
+    two = begin_staging(store, release)
+    until(lambda: load_state(store, two) == "failed")
+    (replica,) = store.live_replicas()
+    assert "ZeroDivisionError" in replica.loads[two].message
+    assert "Secret" not in replica.loads[two].message
+    held.check_alive()
+
+
+def test_a_part_that_does_not_answer_yet_is_loading_until_it_does(
+    store: ReleaseStore, start: Start, loader: PlainLoader
+) -> None:
+    activate(store, release_of("one"))
+    start()
+    release = release_of("two")
+    loader.failing[loader.key(release)] = UnavailableError("Milvus is away.", remedy="Wait.")
+    two = begin_staging(store, release)
+    until(lambda: load_state(store, two) == "loading")
+    loader.failing.clear()
+    until(lambda: load_state(store, two) == "ready")
+
+
+def test_without_the_active_release_a_replica_does_not_start(
+    store: ReleaseStore, start: Start, loader: PlainLoader
+) -> None:
+    release = release_of("one")
+    activate(store, release)
+    loader.failing[loader.key(release)] = CheckpointError("Damaged.", remedy="Copy it again.")
+    with pytest.raises(CheckpointError):
+        start()
+    assert store.live_replicas() == ()
+
+
+def test_a_replica_waits_at_its_start_for_what_does_not_answer_and_then_gives_up(
+    store: ReleaseStore, start: Start
+) -> None:
+    watch = InterruptedStore(store)
+    watch.is_away = True
+    with pytest.raises(UnavailableError, match="away"):
+        start(watch, start_timeout_s=3 * POLL_S)
+
+
+def test_without_its_store_a_replica_goes_on_with_what_it_holds(
+    store: ReleaseStore, start: Start
+) -> None:
+    one = activate(store, release_of("one"))
+    watch = InterruptedStore(store)
+    held = start(watch)
+    watch.is_away = True
+    time.sleep(10 * POLL_S)
+    two = begin_staging(store, release_of("two"))
+    assert held.get(one)
+    held.check_alive()
+    watch.is_away = False
+    until(lambda: load_state(store, two) == "ready")
+
+
+def test_a_replica_that_ends_is_not_waited_for(store: ReleaseStore, start: Start) -> None:
+    held = start()
+    assert len(store.live_replicas()) == 1
+    held.stop()
+    assert store.live_replicas() == ()
+
+
+def test_a_replica_that_loads_for_long_goes_on_reporting(store: ReleaseStore, start: Start) -> None:
+    class Slow(PlainLoader):
+        def load(self, release: Release, held: Collection[Release]) -> list[str]:
+            time.sleep(30 * POLL_S)
+            return super().load(release, held)
+
+    start(using=Slow())
+    two = begin_staging(store, release_of("two"))
+    until(lambda: load_state(store, two) == "loading")
+    (first,) = store.live_replicas()
+    time.sleep(5 * POLL_S)
+    (later,) = store.live_replicas()
+    assert later.beat_at > first.beat_at
+    assert later.loads[two].state == "loading"
+    until(lambda: load_state(store, two) == "ready")
