@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pirta.cohort.known_labels import check_labels_known
 from pirta.cohort.prepared_store import PreparedCase, load_labels, load_volume, read_prepared
 from pirta.contracts.finding import Finding, Label
 from pirta.errors import ManifestError
@@ -61,16 +62,22 @@ LoadCases: TypeAlias = Callable[[str, Sequence[PreparedCase]], Iterable[PoolCase
 
 
 def load_pool(
-    store: str, *, split: str, required: bool = True, load: LoadCases | None = None
+    store: str,
+    *,
+    split: str,
+    required: bool = True,
+    labelled: bool = True,
+    load: LoadCases | None = None,
 ) -> TrainingPool:
     """Read one split of a prepared store into memory.
 
     Args:
+        labelled: labels are learnt from; else cases whose label nobody stated are taken too.
         load: brings the cases' arrays; from the store's files where None.
 
     Raises:
-        ManifestError: the store cannot be read, the split is empty though `required`, or its
-            volumes were prepared in different ways.
+        ManifestError: the store cannot be read, the split is empty though `required`, its
+            volumes were prepared in different ways, or a label that is needed was not stated.
     """
     prepared = read_prepared(store)
     chosen = [row for row in prepared if row.case.split == split]
@@ -80,6 +87,8 @@ def load_pool(
             f"The prepared store {store} has no case in the split '{split}'.",
             remedy=f"It has: {', '.join(splits)}. Make it from the training cohort.",
         )
+    if labelled:
+        check_labels_known(store, chosen)
     fingerprints = sorted({row.fingerprint for row in prepared})
     if len(fingerprints) != 1:
         raise ManifestError(
@@ -118,7 +127,7 @@ def limited(pool: TrainingPool, num_volumes: int | None) -> TrainingPool:
 
 
 def load_training_pool(
-    store: str, guests: str | None, *, load: LoadCases | None = None
+    store: str, guests: str | None, *, labelled: bool = True, load: LoadCases | None = None
 ) -> TrainingPool:
     """Read the split "train" of a store, and the normal brains of a second one as guests.
 
@@ -126,7 +135,7 @@ def load_training_pool(
         ManifestError: see `load_pool`; or the second store holds no normal brain with a
             territory map, or was prepared in another way.
     """
-    pool = load_pool(store, split="train", load=load)
+    pool = load_pool(store, split="train", labelled=labelled, load=load)
     if guests is None:
         return pool
     others = load_pool(guests, split="train", load=load)

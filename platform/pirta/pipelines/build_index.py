@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from pirta.cohort.known_labels import check_labels_known
 from pirta.cohort.prepared_store import PreparedCase, read_prepared
 from pirta.contracts.finding import finding_sentence
 from pirta.contracts.release import Release
@@ -36,7 +37,8 @@ def build_index(
     """Embed the cases of a split (all where None), index them, and write the release to `out`.
 
     Raises:
-        ManifestError: the store holds no finished run, or no case of the split.
+        ManifestError: the store holds no finished run, no case of the split, or cases whose
+            label nobody stated: a report would cite them as normal.
         CheckpointError: the encoder's or the writer's folder cannot be used.
         FingerprintError: the store was prepared otherwise than the encoder wants.
         UnavailableError: the index does not answer, or did not keep every row.
@@ -109,6 +111,7 @@ def _cases_of(store: str, split: str | None) -> list[PreparedCase]:
             f"{store} holds no case of the split '{split}', only of {', '.join(splits)}.",
             remedy="Name one of these splits, or all of them.",
         )
+    check_labels_known(store, cases)
     return cases
 
 
