@@ -144,8 +144,9 @@ def at_b_value(
 def known_b_value(facts: Facts) -> float | None:
     """Return the DWI's b value (s/mm²), None where the row does not tell."""
     stated = facts.get("b_value_s_mm2")
-    is_number = isinstance(stated, int | float) and not isinstance(stated, bool)
-    return float(stated) if is_number and stated > 0 else None
+    if isinstance(stated, bool) or not isinstance(stated, int | float):
+        return None
+    return float(stated) if stated > 0 else None
 
 
 def fit_facts(fit: AtlasFit, affine: NDArray[np.float64] | None = None) -> Facts:

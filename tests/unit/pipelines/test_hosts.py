@@ -21,7 +21,7 @@ from pirta.errors import ManifestError
 from pirta.imaging.atlas_registration import AtlasImage
 from pirta.pipelines.hosts import HostsSummary, at_b_value, make_hosts
 from pirta.pipelines.territory_maps import midline_distance
-from tests.unit.pipelines.conftest import Hosts, ball_CXYZ, write_row
+from tests.unit.pipelines.host_store import Hosts, ball_CXYZ, write_row
 
 
 def _row(hosts: Hosts, case_id: str) -> PreparedCase:

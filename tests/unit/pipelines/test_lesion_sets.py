@@ -21,7 +21,7 @@ from pirta.contracts.finding import Label, Laterality
 from pirta.contracts.study import GRID_SPACING_MM
 from pirta.errors import ManifestError
 from pirta.pipelines.lesion_sets import LesionSetSummary, make_lesion_set
-from tests.unit.pipelines.conftest import Hosts, ball_CXYZ, write_row
+from tests.unit.pipelines.host_store import Hosts, ball_CXYZ, write_row
 
 VOXEL_ML = float(np.prod(GRID_SPACING_MM)) / 1000
 PLACES = tuple(
