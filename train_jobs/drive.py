@@ -53,7 +53,10 @@ def drive(
         TrainingError: the folder holds another run, or training failed for good.
     """
     claim_run_dir(run_dir, config, name=name, resume=True)
-    held_out = load_pool(config["store"], split="val", required=False, load=source.load)
+    # Only recorded here: the stage itself refuses labels that it needs and nobody stated.
+    held_out = load_pool(
+        config["store"], split="val", required=False, labelled=False, load=source.load
+    )
     write_data_manifest(
         run_dir,
         {"train": pool.cases, "guests": pool.guests, "val": held_out.cases},

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pirta.cohort.known_labels import check_labels_known
 from pirta.cohort.prepared_store import (
     STUDIES,
     PreparedCase,
@@ -75,7 +76,8 @@ def store_cases(data: DataName, fingerprint: str) -> list[EvaluationCase]:
 
     Raises:
         FingerprintError: a case was prepared in another way.
-        ManifestError: the store cannot be read, or the split holds no case.
+        ManifestError: the store cannot be read, the split holds no case, or cases whose label
+            nobody stated.
     """
     everything = read_prepared(data.store)
     rows = [row for row in everything if data.split is None or row.case.split == data.split]
@@ -85,6 +87,7 @@ def store_cases(data: DataName, fingerprint: str) -> list[EvaluationCase]:
             f"{data.store} holds no case of split '{data.split}'.",
             remedy=f"It has the splits {splits}.",
         )
+    check_labels_known(data.store, rows)
     other = [row for row in rows if row.fingerprint != fingerprint]
     if other:
         raise FingerprintError(

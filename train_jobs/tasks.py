@@ -47,8 +47,9 @@ class MaeTask:
         load: LoadCases | None = None,
     ) -> None:
         self._settings = settings
-        self._pool = limited(load_training_pool(store, guests, load=load), settings.num_volumes)
-        self._held_out = load_pool(store, split="val", required=False, load=load)
+        pool = load_training_pool(store, guests, labelled=False, load=load)
+        self._pool = limited(pool, settings.num_volumes)
+        self._held_out = load_pool(store, split="val", required=False, labelled=False, load=load)
         self.model = make_mae(settings)
 
     def batches(self) -> StepBatches:

@@ -44,7 +44,8 @@ def train_mae(
 
 def _job(settings: MaeRun) -> EncoderJob:
     def load_pool(store: str, guests: str | None, *, load: LoadCases | None) -> TrainingPool:
-        return limited(load_training_pool(store, guests, load=load), settings.num_volumes)
+        pool = load_training_pool(store, guests, labelled=False, load=load)
+        return limited(pool, settings.num_volumes)
 
     def write(files: Path, folder: Path, origin: Origin) -> CheckpointManifest:
         model = make_mae(settings)

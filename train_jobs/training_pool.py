@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pirta.cohort.known_labels import check_labels_known
 from pirta.cohort.prepared_store import PreparedCase, load_labels, load_volume, read_prepared
 from pirta.contracts.finding import Finding, Label
 from pirta.errors import ManifestError
@@ -74,18 +75,20 @@ def load_pool(
     *,
     split: str,
     required: bool = True,
+    labelled: bool = True,
     load: LoadCases | None = None,
     remedy: str = "Make it from the training cohort.",
 ) -> TrainingPool:
     """Read one split of a prepared store into memory.
 
     Args:
+        labelled: labels are learnt from; else cases whose label nobody stated are taken too.
         load: brings the cases' arrays; from the store's files where None.
         remedy: what to do where the split is empty.
 
     Raises:
-        ManifestError: the store cannot be read, the split is empty though `required`, or its
-            volumes were prepared in different ways.
+        ManifestError: the store cannot be read, the split is empty though `required`, its
+            volumes were prepared in different ways, or a label that is needed was not stated.
     """
     prepared = read_prepared(store)
     chosen = [row for row in prepared if row.case.split == split]
@@ -95,6 +98,8 @@ def load_pool(
             f"The prepared store {store} has no case in the split '{split}'.",
             remedy=f"It has: {', '.join(splits)}. {remedy}",
         )
+    if labelled:
+        check_labels_known(store, chosen)
     fingerprints = sorted({row.fingerprint for row in prepared})
     if len(fingerprints) != 1:
         raise ManifestError(
@@ -138,7 +143,7 @@ def limited(pool: TrainingPool, num_volumes: int | None) -> TrainingPool:
 
 
 def load_training_pool(
-    store: str, guests: str | None, *, load: LoadCases | None = None
+    store: str, guests: str | None, *, labelled: bool = True, load: LoadCases | None = None
 ) -> TrainingPool:
     """Read the split "train" of a store, and the normal brains of a second one as guests.
 
@@ -146,7 +151,7 @@ def load_training_pool(
         ManifestError: see `load_pool`; or the second store holds no normal brain with a
             territory map, or was prepared in another way.
     """
-    pool = load_pool(store, split="train", load=load)
+    pool = load_pool(store, split="train", labelled=labelled, load=load)
     if guests is None:
         return pool
     others = load_pool(guests, split="train", load=load, remedy=GUESTS_REMEDY)

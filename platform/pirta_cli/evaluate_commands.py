@@ -46,7 +46,7 @@ def encoder(
     ] = None,
     num_resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples.")] = 1000,
     num_permutations: Annotated[int, typer.Option(min=0, help="Of the site probe.")] = 100,
-    seed: Annotated[int, typer.Option(help="Of bootstrap, probe and projection.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of bootstrap, probe and projection.")] = 0,
     settings: SettingsOption = None,
 ) -> None:
     """Retrieval, classes, calibration and a site probe, each figure with its 95 % interval.

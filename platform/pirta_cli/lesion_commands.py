@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,12 +28,26 @@ FromSplitOption = Annotated[str | None, typer.Option(help="Take the normals of t
 def hosts(
     store: Annotated[str, typer.Argument(help="Prepared store that holds normal studies.")],
     out: Annotated[str, typer.Argument(help="New prepared store, any fsspec path.")],
-    split: SplitOption = None,
+    split: Annotated[
+        str, typer.Option(help="Split of the new rows; training reads its guests from 'train'.")
+    ] = "train",
+    all_normal: Annotated[
+        bool,
+        typer.Option(
+            "--all-normal",
+            help="You state that studies with neither a finding nor a report text (those of a "
+            "scanned folder) are normal; without it they are refused.",
+        ),
+    ] = False,
 ) -> None:
     """Give each normal study a territory map, so that lesions can be put in.
 
-    The map is found by registration to MNI152; DWI of another b value is brought to b 1000. A brain
-    that does not match the template goes to OUT/dead_letter.parquet with its reason.
+    Normal is a row whose report text says so, or any that says nothing with --all-normal: an
+    infarct among them would be learnt as normal. All rows get the split 'train', or --split.
+
+    Map and midline are found by registration to MNI152; DWI of another b value is brought to
+    b 1000, and a row that tells no b value is taken as b 1000. A brain that does not match the
+    template goes to OUT/dead_letter.parquet with its reason.
     """
     from rich.console import Console
 
@@ -42,11 +57,15 @@ def hosts(
     console = Console(stderr=True)
     with job_progress(console, "hosts") as update:
         summary = make_hosts(
-            store, out, split=split, on_progress=lambda done, total: update(done, total, "")
+            store,
+            out,
+            split=split,
+            all_normal=all_normal,
+            on_progress=lambda done, total: update(done, total, ""),
         )
     console.print(
         f"{summary.num_hosts} hosts, {summary.num_refused} refused, "
-        f"{summary.num_strokes} strokes passed over",
+        f"{summary.num_strokes} strokes passed over{_assumed(summary.num_b_assumed)}",
         highlight=False,
     )
     typer.echo(out)
@@ -78,14 +97,19 @@ def insert(
         float | None, typer.Option(help="b value of the DWI in s/mm2, where files do not tell.")
     ] = None,
     name: Annotated[
-        str, typer.Option(help="Pseudonym of a single study: it enters ids and file names.")
-    ] = "normal",
+        str | None,
+        typer.Option(
+            help="Pseudonym of a single study: it enters ids and file names; default: normal."
+        ),
+    ] = None,
     settings: SettingsOption = None,
 ) -> None:
     """Put fresh lesions into normal studies, with mask, finding and volume known.
 
-    A store's normals become a new store, whose strokes say their lesion_ml. A single study becomes
-    a cohort folder on its own grid, for `pirta preprocess OUT/cohort.parquet`.
+    A store's normals become a new store, whose strokes say their lesion_ml; a row that tells no b
+    value is taken as b 1000, and one that does not say what it shows is refused. A single study
+    becomes a cohort folder on its own grid, for `pirta preprocess OUT/cohort.parquet`; --adc,
+    --b-value and --name are for it, --from-split and --no-normals for a store.
     """
     from functools import partial
 
@@ -96,9 +120,13 @@ def insert(
     requests = partial(
         requests_as_patients, count=count, label=label, laterality=side, volume_ml=volume_ml
     )
-    if adc is None and is_finished(source):
+    if is_finished(source):
+        _refuse({"--adc": adc, "--b-value": b_value, "--name": name}, "a prepared store")
         _fill_store(source, out, requests, seed, split, from_split, normals)
         return
+    _refuse(
+        {"--from-split": from_split, "--no-normals": None if normals else True}, "a single study"
+    )
     from pirta.imaging.strip import make_stripper
     from pirta.pipelines.native_insertion import read_host, write_native_set
     from pirta.settings import load_settings
@@ -109,7 +137,9 @@ def insert(
         b_value_s_mm2=b_value,
     )
     typer.echo(
-        write_native_set(host, requests(0), out, name=name, seed=seed, split=split or "index")
+        write_native_set(
+            host, requests(0), out, name=name or "normal", seed=seed, split=split or "index"
+        )
     )
 
 
@@ -134,7 +164,8 @@ def sizes(
     """Make an evaluation set by lesion size: fixed volumes on a logarithmic grid.
 
     Each row says the mask's volume as lesion_ml. A volume that a territory cannot hold goes to
-    OUT/dead_letter.parquet.
+    OUT/dead_letter.parquet. A row that tells no b value is taken as b 1000; one that does not say
+    what it shows is refused.
     """
     from functools import partial
 
@@ -222,8 +253,28 @@ def _fill_store(
 def _told(summary: LesionSetSummary) -> str:
     return (
         f"{summary.num_lesions} lesions, {summary.num_normals} normals kept, "
-        f"{summary.num_refused} refused"
+        f"{summary.num_refused} refused{_assumed(summary.num_b_assumed)}"
     )
+
+
+def _assumed(num_b_assumed: int) -> str:
+    return f"; {num_b_assumed} tell no b value: taken as b 1000" if num_b_assumed else ""
+
+
+def _refuse(options: Mapping[str, object], source: str) -> None:
+    """Refuse options that say nothing about what was named.
+
+    Raises:
+        InputError: one of them was given.
+    """
+    from pirta.errors import InputError
+
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise InputError(
+            f"{' and '.join(given)} cannot be used: {source} was named.",
+            remedy="Leave it out, or name another source.",
+        )
 
 
 def _study(source: str, adc: Path | None) -> StudyImages:

@@ -7,7 +7,9 @@ Both published forms, and phantom cohorts, are of one pattern:
 
 The archive for download has no `rawdata/` and keeps DWI and ADC in `dwi/`; the challenge's own
 tree has `rawdata/` and no `dwi/`. FLAIR and everything else is passed over. Sessions may be
-missing. The folder is local or any fsspec path; only names are looked at here.
+missing, other entities (`_acq-…`, `_run-…`) may follow, and tell studies apart; but those that say
+how a file was derived (`_desc-…`, `_space-…`, `_label-…`, `_res-…`) do not: a mask may have them
+where its images have none. The folder is local or any fsspec path; only names are looked at here.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ from pirta.errors import ManifestError
 from pirta.storage_errors import storage_errors
 
 _IMAGE = re.compile(
-    r"(?P<stem>(?P<subject>sub-[A-Za-z0-9.-]{1,60})(?:_ses-[A-Za-z0-9.-]{1,40})?)"
+    r"(?P<subject>sub-[A-Za-z0-9.-]{1,60})(?P<entities>(?:_[A-Za-z]{1,20}-[A-Za-z0-9.-]{1,40})*)"
     r"_(?P<kind>dwi|adc|msk)\.(?P<ending>nii\.gz|nii|json)"
 )
+_DERIVED = ("desc-", "space-", "label-", "res-")
 _LAYOUT = (
     "Expected are [rawdata/]sub-X/ses-Y/[dwi/]sub-X_ses-Y_{dwi,adc}.nii.gz and "
     "derivatives/.../sub-X_ses-Y_msk.nii.gz."
@@ -73,11 +76,19 @@ def find_bids_studies(folder: str) -> list[BidsStudy]:
             continue
         kind = match["kind"] if match["ending"] != "json" else f"{match['kind']} sidecar"
         uri = str(filesystem.unstrip_protocol(name)) if "://" in folder else name
-        found[match["stem"]][kind].append(uri)
-        subjects[match["stem"]] = match["subject"]
+        stem = _stem(match)
+        found[stem][kind].append(uri)
+        subjects[stem] = match["subject"]
     if not any(kinds["dwi"] for kinds in found.values()):
         raise ManifestError(f"The folder {folder} holds no DWI of a BIDS study.", remedy=_LAYOUT)
     return [_study(stem, subjects[stem], found[stem]) for stem in sorted(found)]
+
+
+def _stem(match: re.Match[str]) -> str:
+    """Return the name that a study's files share."""
+    entities = match["entities"].split("_")[1:]
+    own = [one for one in entities if not one.startswith(_DERIVED)]
+    return "_".join([match["subject"], *own])
 
 
 def _study(stem: str, subject: str, kinds: dict[str, list[str]]) -> BidsStudy:
@@ -85,9 +96,9 @@ def _study(stem: str, subject: str, kinds: dict[str, list[str]]) -> BidsStudy:
     missing = [kind for kind in ("dwi", "adc", "msk") if not kinds[kind]]
     problem = None
     if repeated:
-        problem = f"There are {len(kinds[repeated[0]])} {repeated[0]} files of one session."
+        problem = f"There are {len(kinds[repeated[0]])} {repeated[0]} files of one study."
     elif missing:
-        problem = f"There is no {' and no '.join(missing)} file for this session."
+        problem = f"There is no {' and no '.join(missing)} file for this study."
 
     def first(kind: str) -> str | None:
         return kinds[kind][0] if kinds[kind] else None

@@ -12,12 +12,14 @@ or into a border lack volume; they are grown again elsewhere, and refused when t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pirta.cohort.lesion_plan import LesionPlan
+from pirta.cohort.lesion_plan import LesionPlan, plan_lesion
+from pirta.cohort.lesion_requests import LesionRequest
 from pirta.cohort.lesions import grow_lesion, insert_lesion
 from pirta.errors import GeometryError
 
@@ -26,6 +28,7 @@ MOSTLY_TISSUE_ADC = 1.6
 
 VOLUME_TOLERANCE = 0.15
 _NUM_TRIES = 12
+_NUM_PLANS = 4  # drawn volumes may be too large for a brain; asked ones are not changed
 
 
 @dataclass(frozen=True)
@@ -91,3 +94,29 @@ def insert_into_normal(
     return InsertedLesion(
         new_dwi_XYZ, new_adc_XYZ, mask_XYZ.astype(np.uint8), num_voxels * voxel_ml, plan
     )
+
+
+def insert_as_asked(
+    request: LesionRequest,
+    rng: np.random.Generator,
+    insert: Callable[[LesionPlan, np.random.Generator], InsertedLesion],
+) -> InsertedLesion:
+    """Return what `insert` makes of a plan for the request; a drawn volume is drawn again.
+
+    Raises:
+        GeometryError: no plan fits into this brain.
+    """
+    num_plans = 1 if request.volume_ml is not None else _NUM_PLANS
+    for attempt in range(num_plans):
+        plan = plan_lesion(
+            rng,
+            label=request.label,
+            laterality=request.laterality,
+            volume_ml=request.volume_ml,
+        )
+        try:
+            return insert(plan, rng)
+        except GeometryError:
+            if attempt + 1 == num_plans:
+                raise
+    raise AssertionError("the last attempt returns or raises")

@@ -17,6 +17,7 @@ from pirta.errors import InputError
 
 SIZE_RANGE_ML = (0.05, 50.0)
 SIZES_A_DECADE = 4
+LARGEST_ML = 500.0
 
 _STROKES = tuple(label for label in LABELS if label is not Label.NORMAL)
 _SIDES = (Laterality.LEFT, Laterality.RIGHT)
@@ -45,10 +46,10 @@ class LesionRequest:
                 "A lesion was asked for with the label 'normal'.",
                 remedy=f"Use one of {', '.join(_STROKES)}.",
             )
-        if self.volume_ml is not None and not 0 < self.volume_ml <= 500:
+        if self.volume_ml is not None and not 0 < self.volume_ml <= LARGEST_ML:
             raise InputError(
                 f"A lesion of {self.volume_ml:g} ml was asked for.",
-                remedy="Ask for more than 0 and at most 500 ml.",
+                remedy=f"Ask for more than 0 and at most {LARGEST_ML:g} ml.",
             )
 
     @property
@@ -65,13 +66,13 @@ def volumes_by_size(
     """Return volumes in equal steps of their logarithm, both ends included.
 
     Raises:
-        InputError: the range is empty or not above 0, or there is no step.
+        InputError: the range is empty, not above 0 or above 500 ml, or there is no step.
     """
     low, high = range_ml
-    if not 0 < low < high or a_decade < 1:
+    if not 0 < low < high <= LARGEST_ML or a_decade < 1:
         raise InputError(
             f"Volumes from {low:g} to {high:g} ml in {a_decade} steps a decade were asked for.",
-            remedy="Use a range such as 0.05 to 50 and at least 1 step.",
+            remedy=f"Use a range such as 0.05 to 50, up to {LARGEST_ML:g} ml, and at least 1 step.",
         )
     number = round(float(np.log10(high / low)) * a_decade) + 1
     return tuple(round(float(volume), 4) for volume in np.geomspace(low, high, max(number, 2)))

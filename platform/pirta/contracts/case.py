@@ -24,7 +24,7 @@ class CaseRecord(BaseModel):
         dwi_uri, adc_uri, b0_uri: single volumes by role. A DWI with a b0 and no ADC gets its ADC
             computed.
         b_value_s_mm2: of the DWI; needed with a b0.
-        finding: None is a normal study, provided `report_text` is there.
+        finding: None is a normal study, provided `report_text` is there; see `label_known`.
         mask_uri: lesion mask on the DWI's grid (1 = lesion), where one is known.
         territory_uri: true territories on the DWI's grid (0 none, 1 anterior, 2 deep gray,
             3 posterior), known for phantoms; it lets training insert fresh lesions.
@@ -73,8 +73,16 @@ class CaseRecord(BaseModel):
 
     @property
     def label(self) -> Label:
-        """The encoder class of this case."""
+        """The encoder class of this case; `normal` means nothing where `label_known` is false."""
         return label_of(self.finding)
+
+    @property
+    def label_known(self) -> bool:
+        """Say whether anybody stated what this study shows: a finding, or a report without one.
+
+        A scanned archive tells of no study what it shows.
+        """
+        return self.finding is not None or bool(self.report_text.strip())
 
     @property
     def findings_text(self) -> str:

@@ -168,7 +168,7 @@ def _labelled(
     label = label_mask(native_XYZ, lesion.affine, fit, atlas)
     mask_XYZ = resample_labels(native_XYZ.astype(np.uint8), lesion.affine, target)
     label = label.with_contrast(volume_CXYZ[1], mask_XYZ > 0, territory_XYZ)
-    return label, CaseArrays(volume_CXYZ, mask_XYZ, territory_XYZ), fit_facts(fit)
+    return label, CaseArrays(volume_CXYZ, mask_XYZ, territory_XYZ), fit_facts(fit, target)
 
 
 def _grid_affine(study: PreparedStudy) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
+from pirta.cohort.known_labels import check_labels_known
 from pirta.cohort.prepared_store import PreparedCase, read_prepared
 from pirta.errors import DuplicateCaseError, ManifestError
 from pirta.pipelines.embed import EmbeddedCases
@@ -25,7 +26,8 @@ def cohort_cases(store: str, split: str | None) -> list[PreparedCase]:
     """Return the cases of a split (all where None or "all"), each once.
 
     Raises:
-        ManifestError: the store holds no finished run, or no case of the split.
+        ManifestError: the store holds no finished run, no case of the split, or cases whose
+            label nobody stated: a report would cite them as normal.
         DuplicateCaseError: a case stands twice in it, with different content.
     """
     prepared = read_prepared(store)
@@ -36,6 +38,7 @@ def cohort_cases(store: str, split: str | None) -> list[PreparedCase]:
             f"{store} holds no case of the split '{split}', only of {', '.join(splits)}.",
             remedy="Name one of these splits, or all of them.",
         )
+    check_labels_known(store, cases)
     once: dict[str, PreparedCase] = {}
     twice = {one.case.case_id for one in cases if once.setdefault(one.case.case_id, one) != one}
     if twice:

@@ -2,8 +2,9 @@
 
 Axis suffixes: C channels (0 DWI, 1 ADC), X Y Z voxels (RAS+, 2x2x4 mm). For sets by size, for
 tests on a hospital's own normals, for training. A normal without a territory map is registered
-first. Each row says its host, what was asked for and what the mask holds; registry and report are
-made up to fit the finding. What does not fit into a brain becomes a dead letter. No Ray here.
+first; a row that does not say what it shows is refused. Each row says its host, what was asked for
+and what the mask holds; registry and report are made up to fit the finding. What does not fit into
+a brain becomes a dead letter. No Ray here.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pirta.cohort.insertion import InsertedLesion, insert_into_normal
-from pirta.cohort.lesion_plan import plan_lesion
+from pirta.cohort.insertion import InsertedLesion, insert_as_asked, insert_into_normal
+from pirta.cohort.known_labels import STATE_THEM, check_labels_known
+from pirta.cohort.lesion_plan import LesionPlan
 from pirta.cohort.lesion_requests import LesionRequest
 from pirta.cohort.prepared_rows import Facts
 from pirta.cohort.prepared_store import (
@@ -34,27 +36,40 @@ from pirta.contracts.finding import Label
 from pirta.contracts.study import GRID_SPACING_MM
 from pirta.errors import GeometryError, InputError, ManifestError
 from pirta.imaging.atlas_registration import AtlasImage
-from pirta.pipelines.hosts import TARGET_B_S_MM2, check_new_store, fit_facts, known_or_found
-from pirta.pipelines.territory_maps import load_atlas
+from pirta.pipelines.hosts import (
+    TARGET_B_S_MM2,
+    check_new_store,
+    fit_facts,
+    known_b_value,
+    known_or_found,
+)
+from pirta.pipelines.territory_maps import load_atlas, midline_distance
 
 Requests = Callable[[int], Sequence[LesionRequest]]
 """From a normal's number in the store to the lesions it shall get."""
 
-_NUM_PLANS = 4  # drawn volumes may be too large for a brain; asked ones are not changed
-
 
 @dataclass(frozen=True)
 class LesionSetSummary:
-    """What became of a store's normals."""
+    """What became of a store's normals.
+
+    Attributes:
+        num_b_assumed: normals whose row tells no b value; taken as b 1000.
+    """
 
     num_normals: int
     num_lesions: int
     num_refused: int
+    num_b_assumed: int
 
 
 @dataclass(frozen=True)
 class Host:
-    """A normal case with all that an insertion needs."""
+    """A normal case with all that an insertion needs.
+
+    Attributes:
+        x_mm_XYZ: distance from the midline; None where only the territory map is known.
+    """
 
     row: PreparedCase
     volume_CXYZ: NDArray[np.float32]
@@ -65,8 +80,7 @@ class Host:
     @property
     def b_value_s_mm2(self) -> float:
         """Of the DWI; b 1000 where the row does not tell."""
-        stated = self.row.facts.get("b_value_s_mm2")
-        return float(stated) if isinstance(stated, int | float) else TARGET_B_S_MM2
+        return known_b_value(self.row.facts) or TARGET_B_S_MM2
 
 
 def make_lesion_set(
@@ -92,7 +106,8 @@ def make_lesion_set(
         keep_normals: write the normals too, so that specificity can be measured.
 
     Raises:
-        ManifestError: the store cannot be read or has no such normal, or `out` holds a store.
+        ManifestError: the store cannot be read, has no such normal, or rows that do not say what
+            they show; or `out` holds a store.
         StoreError: `out` cannot be written.
     """
     check_new_store(out)
@@ -120,7 +135,8 @@ def make_lesion_set(
     if on_progress is not None:
         on_progress(len(normals), len(normals))
     close_run(out, made, refused)
-    return LesionSetSummary(len(made) - num_lesions, num_lesions, len(refused))
+    num_b_assumed = sum(known_b_value(row.facts) is None for row in normals)
+    return LesionSetSummary(len(made) - num_lesions, num_lesions, len(refused), num_b_assumed)
 
 
 def insert_request(host: Host, request: LesionRequest, rng: np.random.Generator) -> InsertedLesion:
@@ -129,38 +145,31 @@ def insert_request(host: Host, request: LesionRequest, rng: np.random.Generator)
     Raises:
         GeometryError: it does not fit into this brain.
     """
-    num_plans = 1 if request.volume_ml is not None else _NUM_PLANS
-    for attempt in range(num_plans):
-        plan = plan_lesion(
+
+    def insert(plan: LesionPlan, rng: np.random.Generator) -> InsertedLesion:
+        return insert_into_normal(
             rng,
-            label=request.label,
-            laterality=request.laterality,
-            volume_ml=request.volume_ml,
+            plan,
+            host.volume_CXYZ[0],
+            host.volume_CXYZ[1],
+            host.territory_XYZ,
+            GRID_SPACING_MM,
+            b_value_s_mm2=host.b_value_s_mm2,
+            x_mm=host.x_mm_XYZ,
         )
-        try:
-            return insert_into_normal(
-                rng,
-                plan,
-                host.volume_CXYZ[0],
-                host.volume_CXYZ[1],
-                host.territory_XYZ,
-                GRID_SPACING_MM,
-                b_value_s_mm2=host.b_value_s_mm2,
-                x_mm=host.x_mm_XYZ,
-            )
-        except GeometryError:
-            if attempt + 1 == num_plans:
-                raise
-    raise AssertionError("the last attempt returns or raises")
+
+    return insert_as_asked(request, rng, insert)
 
 
 def _normals(store: str, source_split: str | None) -> list[PreparedCase]:
     rows = read_prepared(store)
-    normals = [
-        row
-        for row in rows
-        if row.case.label is Label.NORMAL and source_split in (None, row.case.split)
-    ]
+    chosen = [row for row in rows if source_split in (None, row.case.split)]
+    check_labels_known(
+        store,
+        chosen,
+        remedy=f"{STATE_THEM}; or make hosts of it: `pirta cohort hosts --all-normal`.",
+    )
+    normals = [row for row in chosen if row.case.label is Label.NORMAL]
     if not normals:
         where = f" in the split '{source_split}'" if source_split else ""
         raise ManifestError(
@@ -177,7 +186,7 @@ def _host(row: PreparedCase, atlas: AtlasImage | None) -> tuple[Host, AtlasImage
         atlas = atlas or load_atlas()
     territory_XYZ, found = known_or_found(row, volume_CXYZ, atlas)
     facts = dict(row.facts) | ({} if found is None else fit_facts(found.fit))
-    x_mm_XYZ = None if found is None else found.x_mm_XYZ
+    x_mm_XYZ = midline_distance(facts) if found is None else found.x_mm_XYZ
     return Host(row, volume_CXYZ, territory_XYZ, x_mm_XYZ, facts), atlas
 
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pirta.cohort.insertion import InsertedLesion, insert_into_normal
-from pirta.cohort.lesion_plan import LesionPlan, plan_lesion
+from pirta.cohort.insertion import InsertedLesion, insert_as_asked, insert_into_normal
+from pirta.cohort.lesion_plan import LesionPlan
 from pirta.cohort.lesion_requests import LesionRequest
 from pirta.cohort.nifti_bytes import nifti_bytes
 from pirta.cohort.prepared_store import check_case_id
@@ -40,6 +40,7 @@ from pirta.imaging.volume import Volume
 from pirta.pipelines.territory_maps import BrainTerritories, load_atlas, native_territories
 
 TABLE_NAME = "cohort.parquet"
+MOST_B_S_MM2 = 20_000.0
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,18 @@ def read_host(
         b_value_s_mm2: of the DWI, where the images do not tell.
 
     Raises:
-        SeriesError: nothing tells the b value.
+        SeriesError: nothing tells the b value, or the one given is none.
         InputError: the study cannot be read, holds no brain, or does not match the template.
     """
+    if b_value_s_mm2 is not None and not 0 < b_value_s_mm2 <= MOST_B_S_MM2:
+        raise SeriesError(
+            f"A b value of {b_value_s_mm2:g} s/mm² was given.",
+            remedy=f"Give one above 0 and up to {MOST_B_S_MM2:g}, such as 1000, or none.",
+        )
     pair = read_pair(images)
     check_pair(pair.dwi, pair.adc)
-    b_value = b_value_s_mm2 or pair.b_value_s_mm2
-    if b_value is None:
+    b_value = b_value_s_mm2 if b_value_s_mm2 is not None else pair.b_value_s_mm2
+    if not b_value:
         raise SeriesError(
             "The DWI's b value is not told, and a lesion's contrast depends on it.",
             remedy="Give it in s/mm² (--b-value), such as 1000.",
@@ -90,22 +96,28 @@ def read_host(
     return NativeHost(pair.dwi, adc_XYZ, brain_XYZ, territories, float(b_value))
 
 
-def insert_native(host: NativeHost, plan: LesionPlan, rng: np.random.Generator) -> InsertedLesion:
-    """Return the study with the plan's infarct, on its own grid.
+def insert_native(
+    host: NativeHost, request: LesionRequest, rng: np.random.Generator
+) -> InsertedLesion:
+    """Return the study with the lesion asked for, on its own grid.
 
     Raises:
         GeometryError: it does not fit into this brain.
     """
-    return insert_into_normal(
-        rng,
-        plan,
-        host.dwi.data_XYZ,
-        host.adc_XYZ,
-        host.territories.territory_XYZ,
-        host.dwi.spacing_mm,
-        b_value_s_mm2=host.b_value_s_mm2,
-        x_mm=host.territories.x_mm_XYZ,
-    )
+
+    def insert(plan: LesionPlan, rng: np.random.Generator) -> InsertedLesion:
+        return insert_into_normal(
+            rng,
+            plan,
+            host.dwi.data_XYZ,
+            host.adc_XYZ,
+            host.territories.territory_XYZ,
+            host.dwi.spacing_mm,
+            b_value_s_mm2=host.b_value_s_mm2,
+            x_mm=host.territories.x_mm_XYZ,
+        )
+
+    return insert_as_asked(request, rng, insert)
 
 
 def write_native_set(
@@ -121,6 +133,9 @@ def write_native_set(
 ) -> str:
     """Write the normal study and one study a request; return the path of their table.
 
+    Every lesion is grown once before anything is written, and again, the same, for its files: so
+    one that does not fit leaves nothing behind, and no more than one study is held.
+
     Args:
         name: of the study, a pseudonym: it enters file names and ids.
 
@@ -135,6 +150,10 @@ def write_native_set(
         raise ManifestError(
             f"{out} holds a {TABLE_NAME} already.", remedy="Name a new folder, or delete it."
         )
+
+    for number, request in enumerate(requests, start=1):
+        check_case_id(f"{name}-{number:03d}-{request.name}")
+        insert_native(host, request, np.random.default_rng([seed, number]))
 
     def write(case_id: str, lesion: InsertedLesion | None, rng: np.random.Generator) -> CaseRecord:
         uris = _write_images(host, lesion, out, case_id)
@@ -154,14 +173,8 @@ def write_native_set(
     records = [write(name, None, np.random.default_rng([seed, 0]))]
     for number, request in enumerate(requests, start=1):
         rng = np.random.default_rng([seed, number])
-        plan = plan_lesion(
-            rng,
-            label=request.label,
-            laterality=request.laterality,
-            volume_ml=request.volume_ml,
-        )
         case_id = f"{name}-{number:03d}-{request.name}"
-        records.append(write(case_id, insert_native(host, plan, rng), rng))
+        records.append(write(case_id, insert_native(host, request, rng), rng))
     write_cohort(table, records)
     return table
 

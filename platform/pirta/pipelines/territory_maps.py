@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pirta.cohort.prepared_rows import Facts
 from pirta.cohort.template import Template, load_template
 from pirta.cohort.territories import territory_codes
 from pirta.contracts.study import GRID_SHAPE, GRID_SPACING_MM
@@ -32,6 +33,7 @@ FLUID_ADC = 1.8
 """From here on a voxel is mostly fluid: of 1.4 to 2.0 the best against phantoms' own maps."""
 
 BEYOND_BRAIN_MM = 6.0
+_MIDLINE = tuple(f"midline_{part}" for part in ("x", "y", "z", "offset_mm"))
 _FLUID, _TISSUE = 2.95, 0.75  # of the synthetic ADC map; only their order matters
 
 
@@ -120,3 +122,26 @@ def territories_on(
     inside_XYZ &= sample_atlas(atlas.outside_mm_XYZ, atlas, at_3XYZ) <= BEYOND_BRAIN_MM
     codes_XYZ = np.where(inside_XYZ, territory_codes(*at_3XYZ), 0).astype(np.uint8)
     return BrainTerritories(codes_XYZ, at_3XYZ[0], fit)
+
+
+def midline_facts(fit: AtlasFit, affine: NDArray[np.float64]) -> Facts:
+    """Return the midline as a row's facts: millimetres to it a voxel along x, y, z, and at voxel 0.
+
+    A territory map does not tell it: the middle of a brain that lacks a part lies beside it.
+    """
+    plane = (fit.world_to_atlas @ affine)[0]
+    return {name: round(float(part), 6) for name, part in zip(_MIDLINE, plane, strict=True)}
+
+
+def midline_distance(facts: Facts) -> NDArray[np.float32] | None:
+    """Return each prepared voxel's distance from the midline, positive on the right.
+
+    Shape `(96, 112, 48)`; None where the facts do not tell it.
+    """
+    parts = [facts.get(name) for name in _MIDLINE]
+    if not all(isinstance(part, int | float) for part in parts):
+        return None
+    x, y, z, offset_mm = (np.float32(part) for part in parts)
+    index = np.ogrid[tuple(slice(side) for side in GRID_SHAPE)]
+    i, j, k = (axis.astype(np.float32) for axis in index)
+    return np.asarray(x * i + y * j + z * k + offset_mm, np.float32)

@@ -1,4 +1,4 @@
-"""What the cohort tests share: the template (seconds to load) and a head-shaped toy map."""
+"""What the cohort tests share: a head-shaped toy map."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pirta.cohort.template import Template, load_template
 from pirta.cohort.territories import territory_codes
-
-
-@pytest.fixture(scope="session")
-def template() -> Template:
-    """The MNI152 template, loaded once."""
-    return load_template()
 
 
 @pytest.fixture(scope="session")
