@@ -3,9 +3,10 @@
 Needed columns: case_id, and one way in for each row: study_uri (a folder, an archive, one
 Enhanced DICOM or one 4D NIfTI), or dwi_uri with adc_uri, or dwi_uri with b0_uri and
 b_value_s_mm2. Known besides: patient_id (else each case is a patient of its own), site, scanner,
-split, mask_uri, territory_uri, registry_json, finding_json, report_text. Other columns are not
-looked at. What the file is, is found from its first bytes. Only the ids are held, to find
-repeated ones. Messages name rows and columns, never a cell's content.
+split, mask_uri, territory_uri, registry_json, finding_json, report_text: a row with a report text
+and no finding is a normal study, one with neither says nothing. Other columns are not looked at.
+What the file is, is found from its first bytes. Only the ids are held, to find repeated ones.
+Messages name rows and columns, never a cell's content.
 """
 
 from __future__ import annotations

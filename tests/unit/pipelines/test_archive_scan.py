@@ -204,6 +204,7 @@ def test_links_of_an_earlier_scan_stay_and_are_no_studies_of_this_one(tmp_path: 
     ]
     source = StudySource(table, f"{tmp_path}/two/", key="k").scan()
     assert [case.study_uri for case, _ in source] == ["two"]
+    assert not any(shown.label_known for _, shown in source)  # a scan tells of no study's label
     (tmp_path / "links.parquet").write_bytes(b"damaged")
     with pytest.raises(ManifestError, match="links table of an earlier scan is damaged"):
         scan_to_table(str(tmp_path / "two"), table, key="k")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from pirta.cohort.prepared_store import close_run, read_prepared
 from pirta.contracts.finding import (
     LABELS,
     Finding,
@@ -70,6 +71,22 @@ def test_an_unknown_split_is_named_with_those_there_are(synthetic_store: str) ->
     with pytest.raises(ManifestError, match=r"'test'.*train, val"):
         load_pool(synthetic_store, split="test")
     assert load_pool(synthetic_store, split="test", required=False).cases == ()
+
+
+def test_labels_are_learnt_only_where_somebody_stated_them(
+    synthetic_store: str, tmp_path: Path
+) -> None:
+    rows = [
+        replace(row, case=row.case.model_copy(update={"finding": None, "report_text": ""}))
+        for row in read_prepared(synthetic_store)
+    ]
+    store = str(tmp_path / "silent")
+    close_run(store, rows, [])
+    with pytest.raises(ManifestError, match=r"4 of 4 cases .*report_text"):
+        load_training_pool(store, None)
+    with pytest.raises(ManifestError, match=r"4 of 4 cases"):
+        load_training_pool(synthetic_store, store, labelled=False)  # guests are normals
+    assert len(load_training_pool(store, None, labelled=False).cases) == 4  # MAE asks for none
 
 
 def test_a_relative_store_is_located_for_workers_in_other_folders(

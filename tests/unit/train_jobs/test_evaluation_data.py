@@ -71,6 +71,21 @@ def test_an_unknown_split_is_refused_with_those_that_are(synthetic_store: str) -
         store_cases(DataName("v", synthetic_store, "test"), "synthetic")
 
 
+def test_cases_whose_label_nobody_stated_do_not_count_as_normal(
+    synthetic_store: str, tmp_path: Path
+) -> None:
+    rows = read_prepared(synthetic_store)
+    silent = [
+        replace(row, case=row.case.model_copy(update={"finding": None, "report_text": ""}))
+        for row in rows[:3]
+    ]
+    store = str(tmp_path / "store")
+    close_run(store, [*silent, *rows[3:]], [])
+    with pytest.raises(ManifestError, match=r"3 of 8 cases .* neither a finding nor a report"):
+        store_cases(DataName("v", store, None), "synthetic")
+    assert len(store_cases(DataName("v", store, "val"), "synthetic")) == 4
+
+
 class _Counting:
     """An encoder that counts the volumes it saw."""
 
