@@ -1,4 +1,4 @@
-"""Which cases an index takes; the building itself starts Ray and is tested there."""
+"""Which cases a release's index takes; the building itself starts Ray and is tested there."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pirta.pipelines.build_index import build_index
 
 from pirta.cohort.prepared_store import close_run, read_prepared
 from pirta.errors import ManifestError
-from pirta.retrieval.exact import ExactIndex
-from pirta.settings import Settings
+from pirta.pipelines.cohort_rows import cohort_cases
 
 
 def test_no_study_is_indexed_as_normal_that_nobody_called_so(
@@ -24,11 +22,4 @@ def test_no_study_is_indexed_as_normal_that_nobody_called_so(
     with pytest.raises(
         ManifestError, match=r"1 of 8 cases .* state neither a finding nor a report"
     ):
-        build_index(
-            store,
-            settings=Settings(),
-            index=ExactIndex(),
-            out=tmp_path / "release.json",
-            split=None,
-        )
-    assert not (tmp_path / "release.json").exists()
+        cohort_cases(store, None)
