@@ -109,11 +109,11 @@ def run_naive(
             "ray_actor_options": {"num_cpus": 0},
             "max_ongoing_requests": 32,
         }
-        pair = serve.deployment(
-            NaivePair, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=64
+        pair = _same_code(
+            serve.deployment(NaivePair, ray_actor_options={"num_cpus": 0}, max_ongoing_requests=64)
         ).bind(
-            serve.deployment(NaiveEncoder, **options).bind(),
-            serve.deployment(NaiveRetriever, **options).bind(index),
+            _same_code(serve.deployment(NaiveEncoder, **options)).bind(),
+            _same_code(serve.deployment(NaiveRetriever, **options)).bind(index),
         )
         return serve.run(pair, name=APP_NAME, route_prefix=None)
 
@@ -131,6 +131,15 @@ def run_naive(
         serve.delete(APP_NAME)
     mixed = [one for one in answers if not _is_of_one(one, oracle, releases)]
     return NaiveCounts(len(answers), len(mixed))
+
+
+def _same_code(deployment: Any) -> Any:
+    """Return it marked as the code that runs: `user_config` then goes to replicas in place.
+
+    A configuration file does so by itself; `serve.run` would start every replica anew.
+    """
+    deployment._version = "1"
+    return deployment
 
 
 def _switch(

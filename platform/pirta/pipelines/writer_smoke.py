@@ -7,7 +7,8 @@ service. How good its findings are is measured when it is trained (`train_jobs.w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +39,30 @@ def _load(release: Release) -> tuple[Any, Any]:
 
     base, adapter = Path(release.writer_base_path), Path(release.writer_adapter_path)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(base, dtype="auto", local_files_only=True)
-        adapted = PeftModel.from_pretrained(model, adapter, local_files_only=True)
+        with _no_progress_bars():
+            tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+            model = AutoModelForCausalLM.from_pretrained(base, dtype="auto", local_files_only=True)
+            adapted = PeftModel.from_pretrained(model, adapter, local_files_only=True)
     except _LOAD_FAULTS as error:
         raise CheckpointError(
             f"The writer's base and adapter cannot be loaded together ({type(error).__name__}).",
             remedy="Name a base and an adapter that were trained with each other.",
         ) from None
     return adapted.eval(), tokenizer
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """Keep transformers' bars off the terminal: the caller draws its own progress."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _answer(model: Any, tokenizer: Any, prompt: Prompt) -> str:
