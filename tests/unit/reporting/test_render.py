@@ -19,6 +19,8 @@ async def report() -> Report:
     return await report_study(
         STUDY,
         release=release(),
+        sites=None,
+        withdrawn=frozenset(),
         settings_sha256=HASH,
         top_k=5,
         preparer=parts,
