@@ -64,7 +64,7 @@ _INFARCT: Final = re.compile(
     r"|\blacun(?:e|es|ar)\b|\b(?:acute|new|recent|fresh) (?:\w+ )?lesions?\b"
     r"|\bencephalomalac\w+|\bcerebromalac\w+"
 )
-_SMALL_VESSEL: Final = re.compile(r"\b(?:small vessel|microangiopath\w+|chronic) ischemic \w+")
+_SMALL_VESSEL: Final = re.compile(r"\b(?:small vessel|micro ?vascular|microangiopath\w+|chronic) (?:\w+ )?ischemic \w+")
 _LACUNE: Final = re.compile(r"\blacunes?\b")
 _NORMAL: Final = re.compile(
     r"\b(?:unremarkable|normal|negative)(?: (?:brain|dwi|diffusion|mri|study|and|adc|map|exam\w*))*$"

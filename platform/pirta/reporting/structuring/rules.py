@@ -47,9 +47,7 @@ _FIELD_WORDS: Final = frozenset(
     }
 )  # fmt: skip
 # Right words that stand one stroke from a word of the lexicon.
-_ALSO_RIGHT: Final = frozenset(
-    {"central", "legion", "lesson", "light", "night", "tight", "patent", "lagune", "infraction"}
-) - {"infraction"}
+_ALSO_RIGHT: Final = frozenset({"central", "legion", "lesson", "patent"})
 
 _TYPE_RANK: Final = (
     InfarctType.LARGE_VASCULAR,
@@ -158,7 +156,6 @@ def _lesion(
         lesion_class = _usual_class(sentences)
         inferred.add("lesion_class")
     own = [m for m in mentions if m.sites or territory is None]
-    places = {mention.sentence.index for mention in own if not mention.sentence.concludes}
     sides = {mention.laterality for mention in own} - {None}
     both = Laterality.BILATERAL in sides or len(sides) > 1
     return Lesion(
@@ -166,12 +163,26 @@ def _lesion(
         lesion_class=lesion_class,
         infarct_type=kind,
         laterality=Laterality.BILATERAL if both else next(iter(sides), None),
-        multifocal=both or len(places) > 1 or any(mention.plural for mention in own),
+        multifocal=both or _names_further_place(own) or any(m.plural for m in own),
         acuity=_acuity([*mentions, *conclusions]),
         certainty=min((m.certainty for m in mentions), key=_CERTAINTY_RANK.index),
         inferred=frozenset(inferred),
         evidence=tuple(_evidence(mention) for mention in [*mentions, *conclusions]),
     )
+
+
+def _names_further_place(mentions: Sequence[Mention]) -> bool:
+    """Whether a later description names a structure that the first did not."""
+    first = {site.name for site in mentions[0].sites}
+    further = {
+        site.name
+        for mention in mentions[1:]
+        if not mention.sentence.concludes
+        and mention.sentence.index != mentions[0].sentence.index
+        for site in mention.sites
+        if site.kind in (Kind.SURFACE, Kind.NUCLEUS)
+    }
+    return bool(further - first)
 
 
 def _acuity(mentions: Sequence[Mention]) -> Acuity:
