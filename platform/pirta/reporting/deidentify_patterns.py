@@ -74,7 +74,7 @@ _WORD: Final = (
 )
 _PARTICLE: Final = r"(?:van|von|der|den|de|di|da|del|la|le|bin|al)"
 _NOT_A_NAME: Final = (
-    r"(?!(?:MRN|MRI|DOB|ID|Age|Sex|No|Not|Is|Was|The|Findings|History|Address|Name|Unknown|None"
+    r"(?!(?:Dr|Prof|MRN|MRI|DOB|ID|Age|Sex|No|Not|Is|Was|The|Findings|History|Address|Name|Unknown|None"
     r"|Acute|Chronic|Old|Stable|Alert|HTN|DM|CT|DWI|ADC|Male|Female|Left|Right|Lt|Rt)\b)"
 )
 # A title before and a degree after a name are no part of it.

@@ -116,10 +116,12 @@ def is_acute_on_chronic(clause: str) -> bool:
 
 def _split_ages(piece: str) -> list[str]:
     """Cut before an infarct of another age, but not "basal ganglia, acute infarct"."""
+    pieces, start = [], 0
     for mark in _OTHER_AGE.finditer(piece):
-        if _LESION_WORD.search(piece[: mark.start()]):
-            return [piece[: mark.start()], *_split_ages(piece[mark.end() :])]
-    return [piece]
+        if _LESION_WORD.search(piece, start, mark.start()):
+            pieces.append(piece[start : mark.start()])
+            start = mark.end()
+    return [*pieces, piece[start:]]
 
 
 def _end_denial_at_comma(statement: str) -> list[str]:
