@@ -118,13 +118,13 @@ class Report(BaseModel):
     def _says_one_thing(self) -> Report:
         """Refuse a report whose parts say different things."""
         if self.outcome != _outcome(self.mode, self.finding):
-            raise ValueError(f"a report {self.mode} like this has not the outcome {self.outcome}")
+            raise ValueError(f"the outcome of this {self.mode} report is not {self.outcome}")
         if (self.mode == "written") == bool(self.reasons):
             raise ValueError("a report has reasons exactly where it is not written by the model")
         if self.mode == "abstained":
             self._check_abstained()
         elif (self.findings, self.impression) != _words(self.finding):
-            raise ValueError("the findings, the impression and the finding are not the same")
+            raise ValueError("findings, impression and finding do not say the same")
         return self
 
     def _check_abstained(self) -> None:
@@ -134,8 +134,13 @@ class Report(BaseModel):
             raise ValueError("an abstained report states a finding")
         said = [*self.warnings, *(reason.sentence for reason in self.reasons)]
         said += [case.findings_text for case in self.evidence]
-        if any(words in text.lower() for text in said for words in _READS_AS_NORMAL):
+        if any(reads_as_normal(text) for text in said):
             raise ValueError("an abstained report could be read as normal")
+
+
+def reads_as_normal(text: str) -> bool:
+    """Whether a text, read alone, says that a study shows no acute infarct."""
+    return any(words in text.lower() for words in _READS_AS_NORMAL)
 
 
 def _outcome(mode: object, finding: object) -> Outcome:

@@ -147,10 +147,12 @@ def ground(draft: Draft, sources: Sources) -> Grounding:
     return Grounding(tuple(Contradiction(code) for code in ContradictionCode if code in found))
 
 
-def unsupported(finding: Finding | None, sources: Sources) -> Iterator[ContradictionCode]:
-    """Yield the rules of support that a finding breaks; None is the normal one."""
+def _unsupported(
+    finding: Finding | None, labels: Collection[Label], sources: Sources
+) -> Iterator[ContradictionCode]:
+    """The rules of support that a finding breaks, given the supported labels."""
     label = label_of(finding)
-    if label not in _supported_labels(sources):
+    if label not in labels:
         yield ContradictionCode.TERRITORY_UNSUPPORTED
     if finding is None:
         return
@@ -170,7 +172,8 @@ def supported_findings(sources: Sources) -> tuple[Finding | None, ...]:
             LesionClass, InfarctType, Territory
         )
     ]
-    return tuple(finding for finding in legal if not any(unsupported(finding, sources)))
+    labels = _supported_labels(sources)
+    return tuple(finding for finding in legal if not any(_unsupported(finding, labels, sources)))
 
 
 def _supported_labels(sources: Sources) -> set[Label]:
@@ -207,8 +210,9 @@ def _of_findings(draft: Draft, sources: Sources) -> Iterator[ContradictionCode]:
         return
     if None in stated and any(stated):
         yield ContradictionCode.FINDINGS_CONTRADICT
+    labels = _supported_labels(sources)
     for finding in stated:
-        yield from unsupported(finding, sources)
+        yield from _unsupported(finding, labels, sources)
     wanted = ACUTE_IMPRESSION if any(stated) else NORMAL_IMPRESSION
     other = NORMAL_IMPRESSION if any(stated) else ACUTE_IMPRESSION
     said = [sentence.rstrip(".") for sentence in _sentences(draft.impression)]

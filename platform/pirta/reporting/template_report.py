@@ -22,6 +22,7 @@ from pirta.contracts.report import (
     NORMAL_NEIGHBOUR,
     ReportMode,
     RetrievedCase,
+    reads_as_normal,
 )
 from pirta.reporting.answer import WrittenAnswer
 from pirta.reporting.consensus import consensus
@@ -97,6 +98,7 @@ def abstained_words(
 
 
 def _unmistakable(case: RetrievedCase) -> RetrievedCase:
-    if case.label is not Label.NORMAL:
+    if case.label is not Label.NORMAL and not reads_as_normal(case.findings_text):
         return case
-    return case.model_copy(update={"findings_text": NORMAL_NEIGHBOUR})
+    shown = NORMAL_NEIGHBOUR if case.finding is None else case.finding.sentence()
+    return case.model_copy(update={"findings_text": shown})
