@@ -21,6 +21,7 @@ from pirta_cli import (
     pseudonym_command,
     report_command,
     serve_command,
+    structure_command,
     train_commands,
 )
 
@@ -42,6 +43,7 @@ app.add_typer(train_commands.app, name="train")
 app.add_typer(index_commands.app, name="index")
 app.command("serve")(serve_command.serve)
 app.command("report")(report_command.report)
+app.command("structure")(structure_command.structure)
 app.add_typer(evaluate_commands.app, name="evaluate")
 
 

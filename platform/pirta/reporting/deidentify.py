@@ -12,7 +12,6 @@ repeat, so that the time grows with the length of the text and with nothing else
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -46,7 +46,9 @@ def load_reports(name: str) -> list[GoldReport]:
     for line in lines:
         if line and not line.startswith("#"):
             *slots, text = line.split("|", len(SLOTS))
-            reports.append(GoldReport(text.replace("\\n", "\n"), dict(zip(SLOTS, slots, strict=True))))
+            reports.append(
+                GoldReport(text.replace("\\n", "\n"), dict(zip(SLOTS, slots, strict=True)))
+            )
     return reports
 
 

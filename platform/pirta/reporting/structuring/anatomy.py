@@ -67,7 +67,8 @@ _PLACES: Final[dict[tuple[Territory, Kind], tuple[str, ...]]] = {
         "occipital", "cerebell(?:um|ar|i)", "vermis", "tonsil", "pons", "pontine", "ponto",
         "medullary", "medulla(?: oblongata)?", "mid ?brain", "brain ?stem", "cerebral peduncle",
         "tegmentum", "tectum", "hippocamp(?:us|al|i)", "parahippocampal", "medial temporal",
-        "mesial temporal", "fusiform", "lingual", "cuneus", "calcarine", "splenium", "infratentorial",
+        "mesial temporal", "fusiform", "lingual", "cuneus", "calcarine", "splenium",
+        "infratentorial",
     ),
     (_DEEP, Kind.NUCLEUS): (
         "basal ganglia", "basal ganglion", "bg", "putam(?:en|inal)", "caudate", "caudo ?putaminal",

@@ -15,7 +15,8 @@ from typing import Final
 from pirta.reporting.structuring.result import Acuity, Certainty
 
 _LOOKS_LIKE_DENIAL: Final = re.compile(
-    r"\b(?:no|without) (?:\w+ ){0,2}(?:interval )?(?:change|increase|decrease|progression)s?(?: of| in)?"
+    r"\b(?:no|without) (?:\w+ ){0,2}(?:interval )?(?:change|increase|decrease|progression)s?"
+    r"(?: of| in)?"
     r"|\bnot only\b|\bnot (?:be )?(?:excluded|ruled out)\b"
 )
 _HARD_END: Final = re.compile(
@@ -46,7 +47,8 @@ _DENIED_AFTER: Final = re.compile(
     r"^\W{0,3}\((?:-|−|–)\)|^\s*:? ?(?:none|negative|absent|nil)\b"
     r"|\bnot (?:\w+ )?(?:seen|identified|noted|evident|demonstrated|detected|present|visible"
     r"|found|observed|apparent|appreciated)\b"
-    r"|\b(?:has|have|was|were|is|are|been) (?:been )?(?:ruled out|excluded|resolved|absent|unlikely)"
+    r"|\b(?:has|have|was|were|is|are|been) (?:been )?"
+    r"(?:ruled out|excluded|resolved|absent|unlikely)"
     r"|\bruled out\b|\bresolved\b|\bno longer\b|\bdisappeared\b|^ ?unlikely\b"
 )
 

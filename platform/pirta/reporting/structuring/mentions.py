@@ -55,7 +55,8 @@ class Mention:
 _RESTRICTION: Final = re.compile(
     r"\bdiffusion (?:\w+ )?restrict\w*|\brestrict\w* (?:of )?(?:\w+ )?diffusion"
     r"|\b(?:abnormal\w*) (?:\w+ )?diffusion|\bdiffusion abnormalit\w+|\bcytotoxic edema"
-    r"|\b(?:high|increased|bright|hyperintens\w+)(?: \w+){0,3}? (?:on|in|at) (?:the )?(?:dwi|diffusion)"
+    r"|\b(?:high|increased|bright|hyperintens\w+)(?: \w+){0,3}? (?:on|in|at) (?:the )?"
+    r"(?:dwi|diffusion)"
     r"|\b(?:dwi|diffusion) ?:? (?:\w+ )?(?:high|hyperintens\w+|bright)(?: (?:si|lesions?|foc\w+))*"
     r"|\b(?:high|increased|bright) si\b[^.]{0,40}\bdwi\b|\bdwi lesions?\b"
 )
@@ -64,10 +65,13 @@ _INFARCT: Final = re.compile(
     r"|\blacun(?:e|es|ar)\b|\b(?:acute|new|recent|fresh) (?:\w+ )?lesions?\b"
     r"|\bencephalomalac\w+|\bcerebromalac\w+"
 )
-_SMALL_VESSEL: Final = re.compile(r"\b(?:small vessel|micro ?vascular|microangiopath\w+|chronic) (?:\w+ )?ischemic \w+")
+_SMALL_VESSEL: Final = re.compile(
+    r"\b(?:small vessel|micro ?vascular|microangiopath\w+|chronic) (?:\w+ )?ischemic \w+"
+)
 _LACUNE: Final = re.compile(r"\blacunes?\b")
 _NORMAL: Final = re.compile(
-    r"\b(?:unremarkable|normal|negative)(?: (?:brain|dwi|diffusion|mri|study|and|adc|map|exam\w*))*$"
+    r"\b(?:unremarkable|normal|negative)"
+    r"(?: (?:brain|dwi|diffusion|mri|study|and|adc|map|exam\w*)){0,8}$"
     r"|\b(?:unremarkable|normal|negative) (?:brain|dwi|diffusion)\b"
     r"|\b(?:dwi|diffusion|parenchyma|brain)\b[^,]{0,30}\b(?:unremarkable|normal|negative)\b"
 )
@@ -102,7 +106,9 @@ _TYPES: Final = (
     (InfarctType.SMALL, re.compile(
         r"\bsmall\b(?! vessel)|\btiny\b|\bpunctate\b|\bdot\b|\bminute\b|\bpinpoint\b")),
 )  # fmt: skip
-_HEAD_WORD: Final = r"(?:diffusion|dwi|restrict\w*|high|infarct\w*|hyperintens\w*|ischemi\w*|lesions?)"
+_HEAD_WORD: Final = (
+    r"(?:diffusion|dwi|restrict\w*|high|infarct\w*|hyperintens\w*|ischemi\w*|lesions?)"
+)
 _STRONG: Final = re.compile(
     r"(?<!no )\b(?:strong(?:ly)?|marked(?:ly)?|definite(?:ly)?|prominent|intense|obvious|avid"
     rf"|striking) (?:\w+ ){{0,3}}?{_HEAD_WORD}\b|\bvery (?:bright|high)\b"
@@ -206,7 +212,8 @@ def _side_of(clause: str, site: Site) -> str | None:
 
 
 def _laterality(clause: str, group: tuple[Site, ...]) -> Laterality | None:
-    sides = {_side_of(clause, site) for site in group} - {None}
+    found = (_side_of(clause, site) for site in group)
+    sides = {side for side in found if side is not None}
     if "both" in sides or len(sides) == 2:
         return Laterality.BILATERAL
     return Laterality(sides.pop()) if sides else None

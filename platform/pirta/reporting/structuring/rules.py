@@ -74,7 +74,7 @@ class RuleReader:
         Raises:
             InputError: the text is empty or longer than `MOST_CHARACTERS`.
         """
-        _check_length(text)
+        check_length(text)
         sentences, num_corrected = self._spell(split_sentences(text))
         mentions = [mention for sentence in sentences for mention in find_mentions(sentence)]
         present = [mention for mention in mentions if mention.sort is Sort.PRESENT]
@@ -102,7 +102,12 @@ class RuleReader:
         return spelt, total
 
 
-def _check_length(text: str) -> None:
+def check_length(text: str) -> None:
+    """Refuse a text that is no report.
+
+    Raises:
+        InputError: it is empty or longer than `MOST_CHARACTERS`.
+    """
     if not text.strip():
         raise InputError("The report is empty.", remedy="Hand over the report's text.")
     if len(text) > MOST_CHARACTERS:
@@ -177,8 +182,7 @@ def _names_further_place(mentions: Sequence[Mention]) -> bool:
     further = {
         site.name
         for mention in mentions[1:]
-        if not mention.sentence.concludes
-        and mention.sentence.index != mentions[0].sentence.index
+        if not mention.sentence.concludes and mention.sentence.index != mentions[0].sentence.index
         for site in mention.sites
         if site.kind in (Kind.SURFACE, Kind.NUCLEUS)
     }
@@ -236,9 +240,7 @@ def _usual_class(sentences: Sequence[Sentence]) -> LesionClass:
     return LesionClass.MILD if changed and not _HYPERACUTE.search(text) else LesionClass.STRONG
 
 
-def _doubts(
-    lesions: Sequence[Lesion], mentions: Sequence[Mention], denied: bool
-) -> list[Doubt]:
+def _doubts(lesions: Sequence[Lesion], mentions: Sequence[Mention], denied: bool) -> list[Doubt]:
     doubts = []
     if any(mention.sort is Sort.NOT_ISCHEMIC for mention in mentions):
         doubts.append(Doubt.NOT_ISCHEMIC)

@@ -39,8 +39,8 @@ _REWRITES: Final = tuple(
         (r"\bbilat(?:eral(?:ly)?)?\b|\bbihemispheric\b", "both"),
         (r"^\s*\?\s*|\s\?\s*(?=[a-z])", " questionable "),
         (r"\br ?/ ?o\b|\brule out\b", "suspected"),
-        (r"\b(?:left|right)[ -](?:sided? )?(?:hemi(?:pare|pleg|ano)\w+|weakness|numbness|arm|leg|hand|face|facial)\b",
-         " "),
+        (r"\b(?:left|right)[ -](?:sided? )?"
+         r"(?:hemi(?:pare|pleg|ano)\w+|weakness|numbness|arm|leg|hand|face|facial)\b", " "),
         (r"ischaem", "ischem"), (r"oedema", "edema"), (r"artefact", "artifact"),
         (r"haem", "hem"), (r"signal intensity|signal change|signals?\b", "si"),
         (r"diffusion[- ]weighted (?:imag\w+|mri?)", "dwi"), (r"(?<=[a-z])[-‐–](?=[a-z])", " "),

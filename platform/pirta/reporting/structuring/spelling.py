@@ -49,7 +49,7 @@ def strokes(word: str, other: str, most: int) -> int:
 
 
 def _nearest(word: str, vocabulary: frozenset[str]) -> str | None:
-    """Return the one word of the vocabulary that is near; None where it is known, far or unclear."""
+    """Return the one near word of the vocabulary; None where it is known, far or unclear."""
     if word in vocabulary or word.removesuffix("s") in vocabulary:
         return None
     most = 2 if len(word) >= _TWO_STROKES_FROM else 1
