@@ -81,6 +81,7 @@ class Pen:
                 color=colour,
                 fontproperties=FontProperties(fname=str(run.font), size=size_pt),
                 parse_math=False,  # a history may hold dollar signs
+                fontfeatures=("-liga",),  # widths are sums of signs, and text can be searched
             )
             x_pt += face.width_pt(run.text, size_pt)
 

@@ -8,8 +8,9 @@ answered together or not at all, since no threshold tells them apart.
 
 `certified_threshold` is Learn-then-Test by fixed-sequence testing (Angelopoulos et al.,
 arXiv:2110.01052, section 4): thresholds are tested from the strictest on, each at the full level,
-until one is not certified; the p-value is the exact binomial one. A threshold must not be fitted
-and reported on the same cases.
+until one is not certified; the p-value is the exact binomial one. Thresholds that answer too few
+cases to be certified even without an error are passed over, which depends on no answer. A
+threshold must not be fitted and reported on the same cases.
 
 Axis suffixes: Q cases, T thresholds (strictest first).
 """
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 # Coverages at which thresholds are tried, strictest first; a fixed sequence, chosen without data.
-COVERAGES: tuple[float, ...] = tuple(round(0.50 + 0.05 * step, 2) for step in range(11))
+COVERAGES: tuple[float, ...] = tuple(round(0.05 * step, 2) for step in range(1, 21))
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,10 @@ def certified_threshold(curve: RiskCoverage, *, max_risk: float, delta: float) -
     for coverage in COVERAGES:
         threshold = curve.threshold_at(coverage)
         row = int(np.flatnonzero(curve.thresholds_T == threshold)[0])
-        bound = risk_upper_bound(
-            int(curve.num_wrong_T[row]), int(curve.num_answered_T[row]), delta=delta
-        )
-        if bound > max_risk:
+        num_answered = int(curve.num_answered_T[row])
+        if risk_upper_bound(0, num_answered, delta=delta) > max_risk:
+            continue
+        if risk_upper_bound(int(curve.num_wrong_T[row]), num_answered, delta=delta) > max_risk:
             break
         certified = threshold
     return certified
