@@ -22,7 +22,8 @@ _CLOCK: Final = r"(?:T\d\d:\d\d(?::\d\d)?)?"
 DATES: Final = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"\b(?P<id>{_YEAR}[-/.] ?{_MM}[-/.] ?{_DD}\.?{_CLOCK})(?!\d)",
+        rf"\b(?P<id>{_YEAR}(?P<sign>[-/]){_MM}(?P=sign){_DD}{_CLOCK})(?!\d)",
+        rf"\b(?P<id>{_YEAR}\. ?{_MM}\. ?{_DD}\.?)(?!\d)",
         rf"(?<![\d.])(?P<id>{_DD}[-/.]{_DD}[-/.]{_YEAR})(?!\d)",
         rf"(?<![\d.])(?P<id>{_DD}(?P<sign>[-/]){_DD}(?P=sign)\d\d)"
         r"(?![\d/-])",
@@ -42,7 +43,7 @@ _NUMBER_LABEL: Final = (
     r"(?:\bMRN\b|\bmedical record\b|\bchart\b|\bhospital (?:number|no|id)\b|\baccession\b"
     r"|\bacc\b(?=\.?#| ?no)"
     r"|\border id\b|\bstudy (?:u?id|no)\b|\bpatient (?:id|no|number)\b|\bpt\.? id\b|\binsurance\b"
-    r"|\bpassport\b|\bssn\b|\brrn\b|\bid(?=\s*[:#])|등록번호|병록번호|환자번호|차트번호|접수번호"
+    r"|\bpassport\b|\bssn\b|\brrn\b|\bid(?=\s{0,3}[:#])|등록번호|병록번호|환자번호|차트번호|접수번호"
     r"|주민등록번호|주민번호|검사번호)"
 )
 NUMBERS: Final = tuple(

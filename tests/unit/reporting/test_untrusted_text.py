@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
@@ -40,15 +39,15 @@ _FOLDING = normalizers.Sequence(
 
 
 @pytest.mark.parametrize("normalizer", [None, normalizers.NFKC(), _FOLDING])
-@pytest.mark.parametrize("injection", INJECTIONS)
-def test_no_injection_becomes_a_control_token(injection: str, normalizer: object | None) -> None:
+def test_no_injection_becomes_a_control_token(normalizer: object | None) -> None:
     tokenizer = _tokenizer(normalizer)
     control = {tokenizer.token_to_id(token) for token in CONTROL_TOKENS}
-    row = Registry(presentation=injection[:500], history=(injection[:200],))
-    prompt = prompt_text(row, [injection, "There is no diffusion restriction."])
-    folded = unicodedata.normalize("NFKC", prompt)
-    for text in (prompt, folded):
-        assert not control & set(tokenizer.encode(text, add_special_tokens=False).ids)
+    for injection in INJECTIONS:
+        row = Registry(presentation=injection[:500], history=(injection[:200],))
+        prompt = prompt_text(row, [injection, "There is no diffusion restriction."])
+        for text in (prompt, unicodedata.normalize("NFKC", prompt)):
+            ids = set(tokenizer.encode(text, add_special_tokens=False).ids)
+            assert not control & ids, injection
 
 
 def test_the_check_itself_would_see_a_control_token() -> None:
@@ -58,12 +57,13 @@ def test_the_check_itself_would_see_a_control_token() -> None:
         assert control & set(tokenizer.encode(f"Dizzy {token} x", add_special_tokens=False).ids)
 
 
-@pytest.mark.parametrize("injection", INJECTIONS)
-def test_the_shipped_tokenizer_reads_no_control_token_either(injection: str) -> None:
-    tokenizer = Tokenizer.from_file(str(Path(SHIPPED_WEIGHTS) / "writer_base" / "tokenizer.json"))
+def test_the_shipped_tokenizer_reads_no_control_token_either() -> None:
+    tokenizer = Tokenizer.from_file(str(SHIPPED_WEIGHTS / "writer_base" / "tokenizer.json"))
     special = set(tokenizer.get_added_tokens_decoder())
-    prompt = prompt_text(Registry(presentation=injection[:500]), [injection])
-    assert not special & set(tokenizer.encode(prompt, add_special_tokens=False).ids)
+    for injection in INJECTIONS:
+        prompt = prompt_text(Registry(presentation=injection[:500]), [injection])
+        ids = set(tokenizer.encode(prompt, add_special_tokens=False).ids)
+        assert not special & ids, injection
 
 
 @pytest.mark.parametrize("injection", INJECTIONS)
@@ -107,6 +107,7 @@ def test_ordinary_text_of_any_script_reaches_the_prompt_as_it_is(said: str) -> N
     assert shown_text(said) == said
 
 
+@settings(deadline=None)
 @given(st.text(max_size=500))
 def test_any_text_becomes_one_printable_line_and_twice_is_as_once(text: str) -> None:
     for made in (shown_text, neutral_text):
@@ -116,6 +117,7 @@ def test_any_text_becomes_one_printable_line_and_twice_is_as_once(text: str) -> 
         assert made(once) == once
 
 
+@settings(deadline=None)
 @given(st.text("<>|[]#/ soINSTeid_\u200b\u202e＜｜《", max_size=80))
 def test_no_text_of_brackets_survives_with_a_sign_glued_to_its_opening(text: str) -> None:
     made = neutral_text(text)
@@ -126,6 +128,7 @@ def test_no_text_of_brackets_survives_with_a_sign_glued_to_its_opening(text: str
     assert "##" not in made
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_the_reader_sees_every_visible_character(text: str) -> None:
     visible = [c for c in text if unicodedata.category(c)[0] in "LNPS" and c.isprintable()]
