@@ -46,7 +46,7 @@ _POSTERIOR: Final = Territory.POSTERIOR
 _PLACES: Final[dict[tuple[Territory, Kind], tuple[str, ...]]] = {
     (_ANTERIOR, Kind.VESSEL): (
         "mcas?", "middle cerebral arter(?:y|ies)", "acas?", "anterior cerebral arter(?:y|ies)",
-        "ica", "internal carotid artery", "anterior circulation",
+        "ica", "internal carotid artery", "anterior circulation", "[ma][1-4]",
     ),
     (_DEEP, Kind.VESSEL): (
         "(?:anterior )?choroidal artery", "acha", "lenticulostriate", "deep gr[ae]y(?: matter)?",
@@ -54,7 +54,7 @@ _PLACES: Final[dict[tuple[Territory, Kind], tuple[str, ...]]] = {
     (_POSTERIOR, Kind.VESSEL): (
         "pcas?", "posterior cerebral arter(?:y|ies)", "pica", "aica", "sca",
         "(?:superior|posterior inferior|anterior inferior) cerebellar artery",
-        "vertebrobasilar", "basilar(?: tip| artery)?", "posterior circulation",
+        "p[1-4]", "vertebrobasilar", "basilar(?: tip| artery)?", "posterior circulation",
     ),
     (_ANTERIOR, Kind.SURFACE): (
         "(?:superior|middle|inferior) frontal", "frontal", "fronto ?parietal", "fronto ?temporal",

@@ -12,18 +12,22 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from pirta.reporting.structuring.anatomy import find_sites
 from pirta.reporting.structuring.result import Acuity, Certainty
 
 _LOOKS_LIKE_DENIAL: Final = re.compile(
     r"\b(?:no|without) (?:\w+ ){0,2}(?:interval )?(?:change|increase|decrease|progression)s?"
     r"(?: of| in)?"
     r"|\bnot only\b|\bnot (?:be )?(?:excluded|ruled out)\b"
+    r"|\bnot (?:\w+ )?(?:seen|visible|evident|apparent|present|identified) (?:on|in|by) (?:the )?"
+    r"(?:(?:prior|previous|initial|recent) )?(?:ct|flair|t2\w*|mra|scan|study|mri|exam\w*)\b"
 )
 _HARD_END: Final = re.compile(
     r";|,? ?\bbut\b|,? ?\bhowever\b|,? ?\balthough\b|\bother than\b|\bapart from\b|\baside from\b"
     r"|,? ?\bexcept(?:ing)?(?: for)?\b|\bsuperimposed (?:on|upon)\b"
 )
-_DENIAL_BEGINS: Final = re.compile(r"(?:, | with )(?=(?:no|without)\b)| (?=without\b)")
+_ASIDE: Final = re.compile(r", (?:al)?though \w+(?: \w+){0,2},")
+_DENIAL_BEGINS: Final = re.compile(r"(?:, | with )(?=(?:no|without|nothing)\b)| (?=without\b)")
 _AGE_WORDS: Final = (
     r"old|chronic|remote|previous|prior|acute|recent|new|subacute|hyperacute|another|additional"
 )
@@ -71,7 +75,7 @@ _ACUTE: Final = re.compile(
     r"|cytotoxic edema)\b"
 )
 _CHRONIC: Final = re.compile(
-    r"\bold\b|\bchronic\b|\bremote\b|\bencephalomalac\w+|\bgliosis\b|\bcerebromalac\w+"
+    r"\bold\b|\bestablished\b|\bmature\b|\bchronic\b|\bremote\b|\bencephalomalac\w+|\bgliosis\b|\bcerebromalac\w+"
     r"|\bsequelae?\b|\bprevious(?:ly)?\b|\bprior\b|\bhealed\b|\blong ?standing\b"
 )
 
@@ -79,16 +83,16 @@ _CHRONIC: Final = re.compile(
 def split_clauses(plain: str) -> tuple[str, ...]:
     """Return the statements of a sentence in normal form, in order, none empty."""
     clauses: list[str] = []
-    for part in _HARD_END.split(plain):
+    for part in _HARD_END.split(_ASIDE.sub(" ", plain)):
         for piece in _DENIAL_BEGINS.split(part):
             for statement in _split_ages(piece):
                 clauses += _end_denial_at_comma(statement)
     return tuple(clause.strip(" ,") for clause in clauses if clause.strip(" ,"))
 
 
-def is_denied(clause: str, start: int, end: int) -> bool:
-    """Whether the words from `start` to `end` of a clause are denied in it."""
-    before = _LOOKS_LIKE_DENIAL.sub(" ", clause[:start])
+def is_denied(clause: str, end: int) -> bool:
+    """Whether the words of a clause that end at `end` are denied in it."""
+    before = _LOOKS_LIKE_DENIAL.sub(" ", clause[:end])  # "diffusion shows no abnormal signal"
     after = _LOOKS_LIKE_DENIAL.sub(" ", clause[end:])
     return bool(_DENIED_BEFORE.search(before) or _DENIED_AFTER.search(after))
 
@@ -120,10 +124,18 @@ def _split_ages(piece: str) -> list[str]:
     """Cut before an infarct of another age, but not "basal ganglia, acute infarct"."""
     pieces, start = [], 0
     for mark in _OTHER_AGE.finditer(piece):
-        if _LESION_WORD.search(piece, start, mark.start()):
+        if _LESION_WORD.search(piece, start, mark.start()) and _stands_alone(
+            piece[start : mark.start()], piece[mark.end() :]
+        ):
             pieces.append(piece[start : mark.start()])
             start = mark.end()
     return [*pieces, piece[start:]]
+
+
+def _stands_alone(before: str, after: str) -> bool:
+    """Whether what follows names a place of its own or another age; else it concludes."""
+    ages = {acuity_of(before) is Acuity.CHRONIC, acuity_of(after) is Acuity.CHRONIC}
+    return len(ages) == 2 or bool(find_sites(after))
 
 
 def _end_denial_at_comma(statement: str) -> list[str]:

@@ -59,10 +59,14 @@ _RESTRICTION: Final = re.compile(
     r"(?:dwi|diffusion)"
     r"|\b(?:dwi|diffusion) ?:? (?:\w+ )?(?:high|hyperintens\w+|bright)(?: (?:si|lesions?|foc\w+))*"
     r"|\b(?:high|increased|bright) si\b[^.]{0,40}\bdwi\b|\bdwi lesions?\b"
+    r"|\b(?:dwi|diffusion)\b[^.]{0,40}\babnormal si\b"
+    r"|\b(?:dwi|diffusion)\W{1,3}(?:is |was )?positive"
+    r"|\b(?:restricted|reduced) diffusivity|\breduced diffusion"
 )
 _INFARCT: Final = re.compile(
     r"\binfarct\w*|\bischemic (?:stroke|lesions?|changes?|foc\w+)|\bischemia\b|\bstrokes?\b"
     r"|\blacun(?:e|es|ar)\b|\b(?:acute|new|recent|fresh) (?:\w+ )?lesions?\b"
+    r"|\bacute (?:\w+ ){0,2}(?:abnormalit\w+|process|findings?|pathology|component|event)\b"
     r"|\bencephalomalac\w+|\bcerebromalac\w+"
 )
 _SMALL_VESSEL: Final = re.compile(
@@ -70,10 +74,10 @@ _SMALL_VESSEL: Final = re.compile(
 )
 _LACUNE: Final = re.compile(r"\blacunes?\b")
 _NORMAL: Final = re.compile(
-    r"\b(?:unremarkable|normal|negative)"
+    r"\bnothing acute\b|\b(?:unremarkable|normal|negative|clean|clear|neg)"
     r"(?: (?:brain|dwi|diffusion|mri|study|and|adc|map|exam\w*)){0,8}$"
     r"|\b(?:unremarkable|normal|negative) (?:brain|dwi|diffusion)\b"
-    r"|\b(?:dwi|diffusion|parenchyma|brain)\b[^,]{0,30}\b(?:unremarkable|normal|negative)\b"
+    r"|\b(?:dwi|diffusion|parenchyma|brain)\b[^,]{0,30}\b(?:unremarkable|normal|negative|clean|clear|neg)\b"
 )
 _NORMAL_OF_ELSE: Final = re.compile(r"\b(?:mra|vessels?|ventric\w+|sinus\w*|orbits?|flow)\b")
 
@@ -82,7 +86,8 @@ _NO_ADC_DROP: Final = re.compile(
     r"\b(?:no|without) (?:\w+ ){0,3}?adc\b|\bnormal adc\b|\badc (?:is )?(?:normal|increase\w*|high)"
 )
 _NOT_ISCHEMIC: Final = re.compile(
-    r"\babscess\w*|\bepidermoid|\btumou?r\w*|\bmetasta\w+|\blymphoma|\bhematoma\w*|\bencephalitis"
+    r"\b(?:post ?)?ictal\b|\bblood products\b|\bdemyelinat\w+|\bcontusion|\baxonal injury"
+    r"|\bhemorrhage\b|\bhypoglyc\w+|\babscess\w*|\bepidermoid|\btumou?r\w*|\bmetasta\w+|\blymphoma|\bhematoma\w*|\bencephalitis"
     r"|\bhemorrhage\w* (?:\w+ ){0,2}with diffusion|\bglioma\w*|\bcjd\b|\bseizure\w*|\bempyema"
 )
 _PERFUSION: Final = re.compile(r"\bperfusion\b|\btmax\b|\bcb[fv]\b|\bhypoperfusion\b")
@@ -114,7 +119,8 @@ _STRONG: Final = re.compile(
     rf"|striking) (?:\w+ ){{0,3}}?{_HEAD_WORD}\b|\bvery (?:bright|high)\b"
 )
 _MILD: Final = re.compile(
-    r"\b(?:mild(?:ly)?|subtle|faint(?:ly)?|slight(?:ly)?|weak(?:ly)?|minimal|vague)"
+    r"\b(?:mild(?:ly)?|subtle|faint(?:ly)?|slight(?:ly)?|weak(?:ly)?|minimal(?:ly)?|vague"
+    r"|barely (?:perceptible|visible))"
     rf" (?:\w+ ){{0,3}}?{_HEAD_WORD}\b|\bslight(?:ly)? (?:decreased|low|reduced) adc"
 )
 
@@ -143,7 +149,7 @@ def _mentions_of_clause(sentence: Sentence, clause: str) -> list[Mention]:
         if _NORMAL.search(clause) and not _NORMAL_OF_ELSE.search(clause):
             return [Mention(sentence, Sort.NORMAL)]
         return []
-    if all(is_denied(clause, head.start(), head.end()) for head in heads):
+    if all(is_denied(clause, head.end()) for head in heads):
         partial = bool(sites or _ELSEWHERE.search(clause))
         return [Mention(sentence, Sort.DENIED, sites, partial=partial)]
     certainty, acuity = certainty_of(clause), acuity_of(clause)
@@ -192,7 +198,7 @@ def _groups(clause: str, sites: tuple[Site, ...]) -> list[tuple[Site, ...]]:
         side = _side_of(clause, site)
         for group in groups:
             apart = site.territory is not group[0].territory and (
-                None not in (side, _side_of(clause, group[0]))
+                not {None, "both"} & {side, _side_of(clause, group[0])}
                 and side != _side_of(clause, group[0])
             )
             if is_covered(site, group[0]) and not apart:

@@ -15,12 +15,13 @@ from typing import Final
 
 _HEADING: Final = re.compile(
     r"(?:(?<=\n)|^|(?<=\. ))[ \t]*(?P<name>clinical (?:information|history|indication|data)"
-    r"|reason for (?:exam\w*|study)|indication|history|technique|protocol|comparison|findings?"
+    r"|reason for (?:exam\w*|study)|indication|history|technique|protocol|comparison|hx|findings?"
     r"|impression|conclusions?|opinion|diagnosis)[ \t]*:",
     re.IGNORECASE,
 )
 _NOT_ABOUT_IMAGES: Final = (
     "clinical", "reason", "indication", "history", "technique", "protocol", "comparison",
+    "hx",
 )  # fmt: skip
 _CONCLUDING: Final = ("impression", "conclusion", "opinion", "diagnosis")
 
@@ -32,6 +33,9 @@ _LIST_MARK: Final = re.compile(r"^[\s\-*•#]*(?:\(?\d{1,2}[.)](?!\d))?[\s\-*•
 _REWRITES: Final = tuple(
     (re.compile(pattern), plain)
     for pattern, plain in (
+        (r"\bacute inf\b\.?", "acute infarct "), (r"\bterr\b\.?", "territory "),
+        (r"\bf(?=[- ]lobe)", "frontal"), (r"\bp(?=[- ]lobe)", "parietal"),
+        (r"\bt(?=[- ]lobe)", "temporal"), (r"\bo(?=[- ]lobe)", "occipital"),
         (r"좌측", "left "), (r"우측", "right "), (r"양측", "both "), (r"급성", "acute "),
         (r"뇌경색", "infarct "), (r"없음|없다", " not seen "), (r"의심", " suspected "),
         (r"\blt\b|\(l\)|\bl(?=\s+[a-z]{3,})", "left"),
@@ -104,7 +108,11 @@ def _sections(text: str) -> Iterator[tuple[str, bool]]:
 def _pieces(body: str) -> Iterator[tuple[str, bool]]:
     for number, part in enumerate(_ARROW.split(body)):
         # "Lt." and "1." end no sentence; the marks are put back by cutting the original.
-        masked = re.sub(r"(?i)\b([lr]t?|approx|e\.g|i\.e|vs|dr)\.", r"\1_", part)
+        masked = re.sub(
+            r"(?i)\b([lr]t?|approx|e\.g|i\.e|vs|dr|inf|sup|ant|post|lat|med|br|terr)\.",
+            r"\1_",
+            part,
+        )
         start = 0
         for end in _SENTENCE_END.finditer(masked):
             yield part[start : end.end()], number > 0
