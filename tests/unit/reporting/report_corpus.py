@@ -93,7 +93,21 @@ def accuracy(reader: ReportReader, reports: list[GoldReport]) -> dict[str, float
         slot for report in reports for slot, gold in report.slots.items() if gold not in "*-"
     )
     wrong = Counter(slot for slot, gold, _, _ in misses(reader, reports) if gold not in "*-")
-    return {slot: 1 - wrong[slot] / scored[slot] for slot in SLOTS}
+    return {slot: 1 - wrong[slot] / scored[slot] for slot in SLOTS if scored[slot]}
+
+
+def silent_errors(reader: ReportReader, reports: list[GoldReport]) -> list[str]:
+    """Return the texts read wrongly in state, territory or side that no doubt sends to review."""
+    wrong = []
+    for report in reports:
+        read = slots_of(reader.read(report.text))
+        told = all(
+            report.slots[slot] == "*" or _agrees(slot, report.slots[slot], read[slot])
+            for slot in ("state", "territory", "side")
+        )
+        if not told and read["review"] == "n":
+            wrong.append(report.text)
+    return wrong
 
 
 def _agrees(slot: str, gold: str, read: str) -> bool:

@@ -18,7 +18,7 @@ from pirta.reporting.structuring.result import Acuity, Certainty
 _LOOKS_LIKE_DENIAL: Final = re.compile(
     r"\b(?:no|without) (?:\w+ ){0,2}(?:interval )?(?:change|increase|decrease|progression)s?"
     r"(?: of| in)?"
-    r"|\bnot only\b|\bnot (?:be )?(?:excluded|ruled out)\b"
+    r"|\bnot only\b|\b(?:not|cannot|can't|couldn't) (?:be )?(?:\w+ )?(?:excluded|ruled out)\b"
     r"|\bnot (?:\w+ )?(?:seen|visible|evident|apparent|present|identified) (?:on|in|by) (?:the )?"
     r"(?:(?:prior|previous|initial|recent) )?(?:ct|flair|t2\w*|mra|scan|study|mri|exam\w*)\b"
 )
@@ -44,7 +44,8 @@ _NEW_STATEMENT: Final = re.compile(
 )
 
 _DENIED_BEFORE: Final = re.compile(
-    r"\b(?:no|without|negative (?:\w+ )?for|absence of|neither|nor|free of|lack of|rather than|not"
+    r"\b(?:no|without|negative (?:\w+ )?for|absence of|resolution of|neither|nor"
+    r"|free of|lack of|rather than|not"
     r"|never|denies|devoid of|ruled out)\b"
 )
 _DENIED_AFTER: Final = re.compile(

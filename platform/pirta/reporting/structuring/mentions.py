@@ -60,7 +60,7 @@ _RESTRICTION: Final = re.compile(
     r"|\b(?:dwi|diffusion) ?:? (?:\w+ )?(?:high|hyperintens\w+|bright)(?: (?:si|lesions?|foc\w+))*"
     r"|\b(?:high|increased|bright) si\b[^.]{0,40}\bdwi\b|\bdwi lesions?\b"
     r"|\b(?:dwi|diffusion)\b[^.]{0,40}\babnormal si\b"
-    r"|\b(?:dwi|diffusion)\W{1,3}(?:is |was )?positive"
+    r"|\b(?:dwi|diffusion)\W{1,3}(?:is |was )?positive|\bdwi ?\(\+\)"
     r"|\b(?:restricted|reduced) diffusivity|\breduced diffusion"
 )
 _INFARCT: Final = re.compile(
@@ -74,7 +74,8 @@ _SMALL_VESSEL: Final = re.compile(
 )
 _LACUNE: Final = re.compile(r"\blacunes?\b")
 _NORMAL: Final = re.compile(
-    r"\bnothing acute\b|\b(?:unremarkable|normal|negative|clean|clear|neg)"
+    r"\bnothing acute\b|\b(?:dwi|diffusion) ?\([-−–]\)"
+    r"|\b(?:unremarkable|normal|negative|clean|clear|neg)"
     r"(?: (?:brain|dwi|diffusion|mri|study|and|adc|map|exam\w*)){0,8}$"
     r"|\b(?:unremarkable|normal|negative) (?:brain|dwi|diffusion)\b"
     r"|\b(?:dwi|diffusion|parenchyma|brain)\b[^,]{0,30}\b(?:unremarkable|normal|negative|clean|clear|neg)\b"
@@ -151,7 +152,9 @@ def _mentions_of_clause(sentence: Sentence, clause: str) -> list[Mention]:
         return []
     if all(is_denied(clause, head.end()) for head in heads):
         partial = bool(sites or _ELSEWHERE.search(clause))
-        return [Mention(sentence, Sort.DENIED, sites, partial=partial)]
+        return [
+            Mention(sentence, Sort.DENIED, sites, certainty=certainty_of(clause), partial=partial)
+        ]
     certainty, acuity = certainty_of(clause), acuity_of(clause)
     dismissal = _dismissal(sentence.plain, clause, certainty)
     if dismissal is not None:

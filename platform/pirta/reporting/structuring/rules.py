@@ -245,6 +245,8 @@ def _doubts(lesions: Sequence[Lesion], mentions: Sequence[Mention], denied: bool
     if any(mention.sort is Sort.NOT_ISCHEMIC for mention in mentions):
         doubts.append(Doubt.NOT_ISCHEMIC)
     if not lesions:
+        if any(mention.certainty is Certainty.POSSIBLE for mention in mentions):
+            doubts.append(Doubt.ONLY_POSSIBLE)  # a hedge and a denial in one: a person decides
         return doubts if denied else [*doubts, Doubt.NOTHING_SAID]
     for lesion in lesions:
         doubts += _doubts_of(lesion)

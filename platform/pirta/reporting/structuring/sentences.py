@@ -36,6 +36,7 @@ _REWRITES: Final = tuple(
         (r"\bacute inf\b\.?", "acute infarct "), (r"\bterr\b\.?", "territory "),
         (r"\bf(?=[- ]lobe)", "frontal"), (r"\bp(?=[- ]lobe)", "parietal"),
         (r"\bt(?=[- ]lobe)", "temporal"), (r"\bo(?=[- ]lobe)", "occipital"),
+        (r"\bneg\b\.?", "negative"),
         (r"좌측", "left "), (r"우측", "right "), (r"양측", "both "), (r"급성", "acute "),
         (r"뇌경색", "infarct "), (r"없음|없다", " not seen "), (r"의심", " suspected "),
         (r"\blt\b|\(l\)|\bl(?=\s+[a-z]{3,})", "left"),
@@ -109,7 +110,7 @@ def _pieces(body: str) -> Iterator[tuple[str, bool]]:
     for number, part in enumerate(_ARROW.split(body)):
         # "Lt." and "1." end no sentence; the marks are put back by cutting the original.
         masked = re.sub(
-            r"(?i)\b([lr]t?|approx|e\.g|i\.e|vs|dr|inf|sup|ant|post|lat|med|br|terr)\.",
+            r"(?i)\b([lr]t?|approx|e\.g|i\.e|vs|dr|inf|sup|ant|post|lat|med|br|terr|neg)\.",
             r"\1_",
             part,
         )

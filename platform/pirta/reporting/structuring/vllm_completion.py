@@ -37,6 +37,8 @@ class VllmCompletion:
             tensor_parallel_size=settings.tensor_parallel_size,
             enforce_eager=settings.accelerator is None,
             enable_prefix_caching=True,
+            # JSON allows any white space, and a small model writes nothing else for ever.
+            structured_outputs_config={"backend": "xgrammar", "disable_any_whitespace": True},
         )
 
     def complete(self, user: str, schema: dict[str, Any]) -> str:
