@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pirta.contracts.case import CaseRecord
 from pirta.contracts.abstention import Reason, ReasonCode
+from pirta.contracts.case import CaseRecord
 from pirta.contracts.finding import (
     NORMAL_SENTENCE,
     Finding,
