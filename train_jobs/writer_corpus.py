@@ -9,7 +9,6 @@ none of it is a patient. How text becomes tokens is `writer_tokens`.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,6 +26,7 @@ from pirta.contracts.finding import (
 )
 from pirta.contracts.study import Registry
 from pirta.reporting.answer import answer_text
+from pirta.reporting.consensus import majority, without_side
 from pirta.reporting.prompt import prompt_text
 from pirta.reporting.registry_text import presentation_sentence, registry_line
 
@@ -83,7 +83,7 @@ def random_finding(rng: np.random.Generator) -> Finding | None:
 
 def writer_example(rng: np.random.Generator, *, poisoned: bool | None = None) -> WriterExample:
     """Return one prompt of Table 3; `poisoned` None draws it (`POISONED_SHARE`)."""
-    truth = _unsided(random_finding(rng))
+    truth = without_side(random_finding(rng))
     if poisoned is None:
         poisoned = bool(rng.random() < POISONED_SHARE)
     if poisoned:
@@ -116,11 +116,6 @@ def base_document(rng: np.random.Generator) -> Chat:
         f"Write the clinical presentation.\n### Registry: {registry_line(example.registry)}",
         presentation_sentence(example.registry),
     )
-
-
-def majority(sentences: Sequence[str]) -> str:
-    """Return the most frequent sentence; of tied ones, the first."""
-    return Counter(sentences).most_common(1)[0][0]
 
 
 def _plain_document(rng: np.random.Generator, kind: int) -> Chat:
@@ -164,15 +159,8 @@ def _near_variant(rng: np.random.Generator, truth: Finding) -> Finding:
 def _elsewhere(rng: np.random.Generator, truth: Finding | None) -> Finding | None:
     """A finding of another encoder label than the truth's."""
     while True:
-        drawn = _unsided(random_finding(rng))
+        drawn = without_side(random_finding(rng))
         if (drawn is None) != (truth is None):
             return drawn
         if drawn is not None and truth is not None and drawn.territory is not truth.territory:
             return drawn
-
-
-def _unsided(finding: Finding | None) -> Finding | None:
-    """Side and multiplicity do not enter the sentence; equal sentences are equal findings."""
-    if finding is None:
-        return None
-    return finding.model_copy(update={"laterality": None, "multifocal": False})

@@ -18,7 +18,8 @@ import torch
 from pirta.contracts.finding import Finding, finding_sentence, label_of
 from pirta.errors import WriterOutputError
 from pirta.reporting.answer import parse_answer
-from train_jobs.writer_corpus import WriterExample, majority
+from pirta.reporting.consensus import majority
+from train_jobs.writer_corpus import WriterExample
 from train_jobs.writer_tokens import prompt_ids
 
 MAX_ANSWER_TOKENS = 64

@@ -22,6 +22,7 @@ from pirta_cli import (
     release_commands,
     report_command,
     serve_command,
+    structure_command,
     train_commands,
 )
 
@@ -44,6 +45,7 @@ app.add_typer(release_commands.app, name="release")
 app.add_typer(case_commands.app, name="case")
 app.command("serve")(serve_command.serve)
 app.command("report")(report_command.report)
+app.command("structure")(structure_command.structure)
 app.add_typer(evaluate_commands.app, name="evaluate")
 
 

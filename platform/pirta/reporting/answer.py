@@ -9,6 +9,7 @@ answer is in form by construction; `parse_answer` checks it again, whoever wrote
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,10 +21,8 @@ from pirta.contracts.finding import (
     Territory,
     finding_sentence,
 )
+from pirta.contracts.report import ACUTE_IMPRESSION, NORMAL_IMPRESSION
 from pirta.errors import WriterOutputError
-
-ACUTE_IMPRESSION: Final = "Acute infarction"
-NORMAL_IMPRESSION: Final = "No acute infarction"
 
 
 def _any_of(words: list[str]) -> str:
@@ -67,6 +66,16 @@ def answer_text(finding: Finding | None) -> str:
     """Return the answer for a finding: what a writer is trained to say."""
     impression = NORMAL_IMPRESSION if finding is None else ACUTE_IMPRESSION
     return f"Findings: {finding_sentence(finding)}\nImpression: {impression}"
+
+
+def answer_regex_of(findings: Collection[Finding | None]) -> str:
+    """Return the pattern of exactly the answers that say one of `findings`; at least one.
+
+    For a second try: what the evidence does not support can then not be generated.
+    """
+    assert findings, "a pattern of no answer matches nothing"
+    answers = dict.fromkeys(answer_text(finding) for finding in findings)
+    return "(" + "|".join(answer.replace(".", r"\.") for answer in answers) + ")"
 
 
 def parse_answer(text: str) -> WrittenAnswer:

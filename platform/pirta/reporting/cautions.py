@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from pirta.contracts.finding import Finding, Label, finding_sentence, label_of
 from pirta.contracts.report import RetrievedCase
+from pirta.reporting.consensus import consensus
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def cautions(
     `evidence` is not empty and goes from the nearest to the farthest case.
     """
     votes = Counter(case.label for case in evidence)
-    majority = votes.most_common(1)[0][0]  # a tie goes to the nearest of the tied
+    majority = consensus(evidence).label
     found = [
         *_weak_evidence(evidence, top_k, limits),
         *_split_evidence(votes),

@@ -62,7 +62,7 @@ def draw_evidence(query: Panel, neighbours: Sequence[Panel], path: Path, *, titl
     axes = figure.subplots(2, len(panels), squeeze=False)
     for column, panel in enumerate(panels):
         for row, window in enumerate((DWI_WINDOW, ADC_WINDOW)):
-            _show(axes[row][column], panel.volume_CXYZ[row, :, :, index], window)
+            show_plane(axes[row][column], panel.volume_CXYZ[row, :, :, index], window)
         axes[0][column].set_title(
             panel.title, color="#ffd166" if column == 0 else "white", fontsize=8
         )
@@ -87,7 +87,8 @@ def draw_evidence(query: Panel, neighbours: Sequence[Panel], path: Path, *, titl
     return path
 
 
-def _show(axes: Axes, plane_XY: NDArray[np.float32], window: tuple[float, float]) -> None:
+def show_plane(axes: Axes, plane_XY: NDArray[np.float32], window: tuple[float, float]) -> None:
+    """Draw one axial plane as films hang."""
     # In RAS+ x grows towards the patient's right. Films hang the other way round: flipped, the
     # patient's right lands on the reader's left; y (anterior) points up.
     axes.imshow(

@@ -15,7 +15,10 @@ from importlib import resources
 from pirta.contracts.report import RetrievedCase
 from pirta.contracts.study import Registry
 from pirta.errors import NoNeighboursError
-from pirta.reporting.registry_text import clean_text, registry_line
+from pirta.reporting.registry_text import registry_line
+from pirta.reporting.untrusted_text import neutral_text
+
+NEIGHBOUR_CHARACTERS = 500  # three times the longest legal sentence
 
 _TEMPLATE = "report_prompt.txt"
 
@@ -52,7 +55,10 @@ def prompt_text(registry: Registry, findings: Sequence[str]) -> str:
             "There is no retrieved case to write a report from.",
             remedy="Build the index from cases that this request may see, then ask again.",
         )
-    reports = "\n".join(f"[{rank}] {clean_text(text)}" for rank, text in enumerate(findings, 1))
+    reports = "\n".join(
+        f"[{rank}] {neutral_text(text, most_characters=NEIGHBOUR_CHARACTERS)}"
+        for rank, text in enumerate(findings, 1)
+    )
     # Two plain replacements in this order, never str.format: braces in the data stay braces.
     head, tail = prompt_template().split("{reports}")
     return (head.replace("{registry}", registry_line(registry)) + reports + tail).rstrip("\n")

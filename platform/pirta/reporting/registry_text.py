@@ -1,38 +1,21 @@
 """The registry row in words: the prompt's line, and the three report parts made from it.
 
-Registry text is data from outside. `clean_text` takes away everything by which it could look
-like a section, a new line, or a chat token of the model. The parts of the report that repeat
-the registry are written here by code and never by the language model, so that they cannot be
-invented. Nothing here judges whether a value is plausible (`contracts.study` does).
+Registry text is data from outside, and is used twice. The prompt gets a copy in which nothing
+can look like a section, a new line or a chat token (`untrusted_text.neutral_text`). The parts of
+the report that repeat the registry are written here by code and never by the language model, and
+show what was handed over to the letter (`untrusted_text.shown_text`). Nothing here judges
+whether a value is plausible (`contracts.study` does).
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
+from collections.abc import Callable
 
 from pirta.contracts.study import Registry
+from pirta.reporting.untrusted_text import neutral_text, shown_text
 
 UNKNOWN = "unknown"
 NO_HISTORY = "none recorded"
-
-_BREAKING_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
-
-
-def clean_text(text: str) -> str:
-    """Return `text` on one line, without control characters, headings or chat tokens.
-
-    Control, format and line-separator characters become spaces, runs of white space one space;
-    `###` becomes `#`, and `<|` and `|>` are taken apart so that no tokenizer reads them as a
-    special token. What is left is what a person would have read.
-    """
-    spaced = "".join(
-        " " if unicodedata.category(character) in _BREAKING_CATEGORIES else character
-        for character in text
-    )
-    spaced = re.sub(r"#{2,}", "#", spaced)
-    spaced = spaced.replace("<|", "< |").replace("|>", "| >")
-    return " ".join(spaced.split())
 
 
 def registry_line(registry: Registry) -> str:
@@ -40,16 +23,16 @@ def registry_line(registry: Registry) -> str:
     fields = [
         UNKNOWN if registry.age_years is None else f"{registry.age_years}-year-old",
         registry.sex or UNKNOWN,
-        clean_text(registry.presentation or "") or UNKNOWN,
+        neutral_text(registry.presentation or "") or UNKNOWN,
         nihss_text(registry),
-        *(_history_items(registry) or [UNKNOWN]),
+        *(_history_items(registry, neutral_text) or [UNKNOWN]),
     ]
     return ", ".join(fields) + ","
 
 
 def presentation_sentence(registry: Registry) -> str:
     """Return "A 75-year-old Female patient with Altered Mentality."; unknown parts are left out."""
-    words = ["patient with", clean_text(registry.presentation or "").rstrip(".")]
+    words = ["patient with", shown_text(registry.presentation or "").rstrip(".")]
     if not words[1]:
         words[1] = "unknown presentation"
     if registry.sex is not None:
@@ -68,12 +51,12 @@ def nihss_text(registry: Registry) -> str:
 
 def history_text(registry: Registry) -> str:
     """Return the past medical history as "HTN, Afib"."""
-    return ", ".join(_history_items(registry)) or NO_HISTORY
+    return ", ".join(_history_items(registry, shown_text)) or NO_HISTORY
 
 
-def _history_items(registry: Registry) -> list[str]:
-    cleaned = (clean_text(item) for item in registry.history)
-    return [item for item in cleaned if item]
+def _history_items(registry: Registry, made_safe: Callable[[str], str]) -> list[str]:
+    items = (made_safe(item) for item in registry.history)
+    return [item for item in items if item]
 
 
 def _starts_with_vowel(number: int) -> bool:

@@ -1,10 +1,13 @@
 """A report for people: plain text in the form of Table 3, and panels for the terminal.
 
-Both put the disclaimer and the warnings first and the evidence with its similarity last. The
-contract itself (JSON) is `Report.model_dump_json`.
+Both put the disclaimer, the mode and the warnings first and the evidence with its similarity
+last. Markdown and PDF are `render_markdown` and `report_pdf`; the contract itself (JSON) is
+`Report.model_dump_json`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -16,6 +19,32 @@ from pirta.contracts.report import Report, RetrievedCase
 from pirta.reporting.cautions import spoken
 
 BAR_WIDTH = 10
+
+_NOTICES = {
+    "template": "TEMPLATE: not written by the language model.",
+    "abstained": "ABSTAINED: this report states no finding.",
+}
+
+
+def mode_notice(report: Report) -> str | None:
+    """Return what a reader has to know of the report's mode; None where the model wrote it."""
+    return _NOTICES.get(report.mode)
+
+
+def classifier_text(report: Report) -> str:
+    """Return the classifier's own label: "deep gray (0.93)"."""
+    shown = f"{spoken(report.encoder_label)} ({report.encoder_probability:.2f})"
+    return f"{shown}, evidence only, not a finding" if report.mode == "abstained" else shown
+
+
+def origin_text(report: Report) -> str:
+    """Return what the report was made with, hashes cut short."""
+    origin = report.provenance
+    return (
+        f"{origin.release_id} · index {origin.index_collection} · encoder "
+        f"{origin.encoder_sha256[:8]} · writer {origin.writer_base_sha256[:8]}"
+        f"+{origin.writer_adapter_sha256[:8]} · settings {origin.settings_sha256[:8]}"
+    )
 
 
 def report_parts(report: Report) -> tuple[tuple[str, str], ...]:
@@ -31,7 +60,10 @@ def report_parts(report: Report) -> tuple[tuple[str, str], ...]:
 
 def render_text(report: Report) -> str:
     """Return the report as plain text (Table 3, "Generated"), disclaimer and warnings on top."""
-    head = [report.disclaimer, *(f"Warning: {warning}" for warning in report.warnings)]
+    notice = mode_notice(report)
+    head = [report.disclaimer, *([notice] if notice else [])]
+    head += [f"Reason: {reason.sentence}" for reason in report.reasons]
+    head += [f"Warning: {warning}" for warning in report.warnings]
     parts = [f"{title}: {text}" for title, text in report_parts(report)]
     evidence = ["Similar patient reports:"]
     for rank, case in enumerate(report.evidence, 1):
@@ -42,17 +74,21 @@ def render_text(report: Report) -> str:
 def render_rich(report: Report) -> RenderableType:
     """Return panels and a table that read well from 80 columns up."""
     shown: list[RenderableType] = [Text(report.disclaimer, style="bold yellow")]
+    notice = mode_notice(report)
+    if notice:
+        shown.append(_marked_panel(notice, [reason.sentence for reason in report.reasons]))
     if report.warnings:
-        shown.append(_warnings_panel(report.warnings))
-    shown += [_parts_panel(report), _evidence_table(report.evidence), _origin(report)]
+        shown.append(_marked_panel("Read with caution", report.warnings))
+    origin = Text(origin_text(report), style="dim")
+    shown += [_parts_panel(report), _evidence_table(report.evidence), origin]
     return Group(*shown)
 
 
-def _warnings_panel(warnings: tuple[str, ...]) -> Panel:
+def _marked_panel(title: str, sentences: Sequence[str]) -> Panel:
     lines = Table.grid(padding=(0, 1))
-    for warning in warnings:
-        lines.add_row(Text("!", style="bold red"), Text(warning))
-    return Panel(lines, title="Read with caution", border_style="red", title_align="left")
+    for sentence in sentences:
+        lines.add_row(Text("!", style="bold red"), Text(sentence))
+    return Panel(lines, title=title, border_style="red", title_align="left")
 
 
 def _parts_panel(report: Report) -> Panel:
@@ -62,8 +98,9 @@ def _parts_panel(report: Report) -> Panel:
     for title, text in report_parts(report):
         strong = title in ("Findings", "Impression")
         grid.add_row(title, Text(text, style="bold" if strong else ""))
-    classifier = f"{spoken(report.encoder_label)} ({report.encoder_probability:.2f})"
-    grid.add_row("Image classifier", Text(classifier))
+    grid.add_row("Image classifier", Text(classifier_text(report)))
+    if report.confidence is not None:
+        grid.add_row("Confidence", Text(f"{report.confidence:.2f}"))
     heading = Text(f"Report of {report.study_id}")
     return Panel(grid, title=heading, border_style="cyan", title_align="left")
 
@@ -94,14 +131,4 @@ def _bar(similarity: float) -> Text:
         (f"{similarity:5.2f} ", "bold"),
         ("█" * filled, colour),
         ("░" * (BAR_WIDTH - filled), "dim"),
-    )
-
-
-def _origin(report: Report) -> Text:
-    origin = report.provenance
-    return Text(
-        f"{origin.release_id} · index {origin.index_collection} · encoder "
-        f"{origin.encoder_sha256[:8]} · writer {origin.writer_base_sha256[:8]}"
-        f"+{origin.writer_adapter_sha256[:8]} · settings {origin.settings_sha256[:8]}",
-        style="dim",
     )

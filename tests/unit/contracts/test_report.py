@@ -9,9 +9,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pirta.contracts.abstention import Reason, ReasonCode
 from pirta.contracts.case import CaseRecord
-from pirta.contracts.finding import Finding, InfarctType, Label, LesionClass, Territory
-from pirta.contracts.report import DISCLAIMER, Provenance, Report, RetrievedCase
+from pirta.contracts.finding import (
+    NORMAL_SENTENCE,
+    Finding,
+    InfarctType,
+    Label,
+    LesionClass,
+    Territory,
+    finding_sentence,
+    label_of,
+)
+from pirta.contracts.release import Release
+from pirta.contracts.report import (
+    ABSTAINED_FINDINGS,
+    ABSTAINED_IMPRESSION,
+    ACUTE_IMPRESSION,
+    DISCLAIMER,
+    NORMAL_IMPRESSION,
+    Provenance,
+    Report,
+    RetrievedCase,
+)
 from pirta.contracts.study import Registry
 
 texts = st.text(max_size=40)
@@ -22,30 +42,55 @@ findings = st.none() | st.builds(
     infarct_type=st.sampled_from(InfarctType),
     territory=st.sampled_from(Territory),
 )
-neighbours = st.builds(
-    RetrievedCase,
-    case_id=texts,
-    site=texts,
-    similarity=st.floats(-1, 1),
-    label=st.sampled_from(Label),
-    finding=findings,
-    findings_text=texts,
+neighbours = findings.flatmap(
+    lambda finding: st.builds(
+        RetrievedCase,
+        case_id=texts,
+        site=texts,
+        similarity=st.floats(-1, 1),
+        label=st.just(label_of(finding)),
+        finding=st.just(finding),
+        findings_text=texts,
+    )
 )
-reports = st.builds(
-    Report,
-    study_id=texts,
-    clinical_presentation=texts,
-    nihss=texts,
-    past_medical_history=texts,
-    findings=texts,
-    impression=texts,
-    finding=findings,
-    encoder_label=st.sampled_from(Label),
-    encoder_probability=st.floats(0, 1),
-    evidence=st.lists(neighbours, max_size=5).map(tuple),
-    warnings=st.lists(texts, max_size=3).map(tuple),
-    provenance=st.builds(Provenance, **dict.fromkeys(Provenance.model_fields, hashes)),
+reason_lists = st.lists(
+    st.builds(Reason, code=st.sampled_from(ReasonCode), sentence=texts), min_size=1, max_size=3
+).map(tuple)
+modes = st.tuples(st.sampled_from(["written", "template", "abstained"]), findings)
+
+
+def of_mode(mode: str, finding: Finding | None) -> st.SearchStrategy[Report]:
+    """Any report of a mode; what it says follows from the finding."""
+    silent = mode == "abstained"
+    impression = NORMAL_IMPRESSION if finding is None else ACUTE_IMPRESSION
+    return st.builds(
+        Report,
+        study_id=texts,
+        mode=st.just(mode),
+        clinical_presentation=texts,
+        nihss=texts,
+        past_medical_history=texts,
+        findings=st.just(ABSTAINED_FINDINGS if silent else finding_sentence(finding)),
+        impression=st.just(ABSTAINED_IMPRESSION if silent else impression),
+        finding=st.just(None if silent else finding),
+        encoder_label=st.sampled_from(Label),
+        encoder_probability=st.floats(0, 1),
+        confidence=st.none() | st.floats(0, 1),
+        reasons=st.just(()) if mode == "written" else reason_lists,
+        evidence=st.lists(neighbours, max_size=5).map(tuple),
+        warnings=st.lists(texts, max_size=3).map(tuple),
+        provenance=st.builds(Provenance, **dict.fromkeys(Provenance.model_fields, hashes)),
+    )
+
+
+reports = modes.flatmap(lambda drawn: of_mode(*drawn))
+releases = st.builds(
+    Release,
+    **dict.fromkeys(set(Release.model_fields) - {"num_cases", "dimensions"}, texts),
+    num_cases=st.integers(0, 10**6),
+    dimensions=st.integers(1, 4096),
 )
+PATHS = ("encoder_path", "writer_base_path", "writer_adapter_path")
 
 
 @given(report=reports)
@@ -59,6 +104,92 @@ def test_every_report_carries_the_disclaimer_and_the_papers_five_parts(report: R
     assert fields["disclaimer"] == DISCLAIMER
     five = {"clinical_presentation", "nihss", "past_medical_history", "findings", "impression"}
     assert five <= set(fields)
+
+
+@given(report=reports)
+def test_the_outcome_follows_from_mode_and_finding(report: Report) -> None:
+    if report.mode == "abstained":
+        expected = "undetermined"
+    else:
+        expected = "no_acute_infarction" if report.finding is None else "acute_infarction"
+    assert report.outcome == expected
+    fields = json.loads(report.model_dump_json())
+    del fields["outcome"]
+    assert Report.model_validate(fields) == report
+
+
+ABSTAINED: dict[str, object] = {
+    "study_id": "s",
+    "mode": "abstained",
+    "clinical_presentation": "A patient.",
+    "nihss": "unknown",
+    "past_medical_history": "none recorded",
+    "findings": ABSTAINED_FINDINGS,
+    "impression": ABSTAINED_IMPRESSION,
+    "finding": None,
+    "encoder_label": "normal",
+    "encoder_probability": 0.5,
+    "reasons": [{"code": "low_similarity", "sentence": "Far."}],
+    "evidence": [],
+    "provenance": dict.fromkeys(Provenance.model_fields, "0"),
+}
+NORMAL_CASE = {
+    "case_id": "c",
+    "site": "s",
+    "similarity": 0.9,
+    "label": "normal",
+    "finding": None,
+    "findings_text": NORMAL_SENTENCE,
+}
+
+
+def test_an_abstained_report_comes_into_being_with_reasons_and_without_a_finding() -> None:
+    assert Report.model_validate(ABSTAINED).outcome == "undetermined"
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"findings": NORMAL_SENTENCE}, "findings or an impression of its own"),
+        ({"impression": NORMAL_IMPRESSION}, "findings or an impression of its own"),
+        ({"outcome": "no_acute_infarction"}, "the outcome of this abstained report is not"),
+        ({"reasons": []}, "reasons exactly where it is not written"),
+        ({"warnings": ["No diffusion restriction was seen."]}, "read as normal"),
+        ({"evidence": [NORMAL_CASE]}, "read as normal"),
+        (
+            {"reasons": [{"code": "contradiction", "sentence": "It said No Acute Infarction."}]},
+            "read as normal",
+        ),
+    ],
+)
+def test_an_abstained_report_that_could_be_read_as_normal_does_not_come_into_being(
+    changes: dict[str, object], problem: str
+) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        Report.model_validate(ABSTAINED | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"mode": "written"}, "reasons exactly where"),
+        ({"mode": "template"}, "do not say the same"),
+        (
+            {"mode": "template", "findings": NORMAL_SENTENCE, "impression": ACUTE_IMPRESSION},
+            "do not say the same",
+        ),
+    ],
+)
+def test_a_report_whose_parts_differ_does_not_come_into_being(
+    changes: dict[str, object], problem: str
+) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        Report.model_validate(ABSTAINED | changes)
+
+
+def test_a_neighbour_whose_label_is_not_that_of_its_finding_is_refused() -> None:
+    with pytest.raises(ValidationError, match="not that of the finding"):
+        RetrievedCase.model_validate(NORMAL_CASE | {"label": "anterior"})
 
 
 def test_an_unknown_field_in_a_report_is_refused() -> None:
