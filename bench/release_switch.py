@@ -23,6 +23,7 @@ NUM_REQUESTS = 3_000
 NUM_ACTIVATIONS = 10
 ROLLBACKS_AFTER = (4, 9)  # activations
 NEAR_S = 1.0  # a request that was under way within this of a switch counts as of the switch
+_WARM_UP_REQUESTS = 300
 _PATIENCE_S = 900.0
 
 
@@ -30,7 +31,7 @@ def run() -> Iterator[Ratio]:
     """Measure p50 and p99 with switches against without, then the naive way's mixing."""
 
     def ask_on(
-        graph: SwitchedGraph, switch: bool, ids: list[str]
+        graph: SwitchedGraph, ids: list[str], *, switch: bool, num_requests: int = NUM_REQUESTS
     ) -> tuple[list[Asked], list[float]]:
         switches: list[float] = []
         studies = graph.oracle.studies()
@@ -44,7 +45,7 @@ def run() -> Iterator[Ratio]:
                     _let_pass(got, pause)
                     switches.append(time.monotonic())
                     graph.operate("rollback", expected_version=None).raise_for_status()
-            wait_for(lambda: len(got) >= NUM_REQUESTS, within_s=_PATIENCE_S, what="requests")
+            wait_for(lambda: len(got) >= num_requests, within_s=_PATIENCE_S, what="requests")
         return got, switches
 
     with running_graph() as graph:
@@ -52,9 +53,9 @@ def run() -> Iterator[Ratio]:
         for release_id in ids:
             graph.stage(release_id)
         graph.activate(ids[0])
-        ask_on(graph, switch=False, ids=ids)  # warm
-        still, _ = ask_on(graph, switch=False, ids=ids)
-        switched, switches = ask_on(graph, switch=True, ids=ids)
+        ask_on(graph, ids, switch=False, num_requests=_WARM_UP_REQUESTS)
+        still, _ = ask_on(graph, ids, switch=False)
+        switched, switches = ask_on(graph, ids, switch=True)
         near = [one for one in switched if _is_near(one, switches)]
         lost = f"{len(failed(switched))} failed, "
         lost += f"{len(mixed(switched, graph.oracle, graph.releases))} mixed of {len(switched)}"
