@@ -17,7 +17,7 @@ from pirta.errors import InputError, UnavailableError
 from pirta_cli.main import app
 
 COMMANDS = (
-    "demo", "cohort", "preprocess", "pseudonym", "train", "release", "case", "serve", "report",
+    "demo", "cohort", "preprocess", "pseudonym", "train", "release", "case", "serve", "report", "structure",
     "evaluate",
 )  # fmt: skip
 
