@@ -17,8 +17,8 @@ from pirta.errors import InputError, UnavailableError
 from pirta_cli.main import app
 
 COMMANDS = (
-    "demo", "cohort", "preprocess", "pseudonym", "train", "release", "case", "serve", "report", "structure",
-    "evaluate",
+    "demo", "cohort", "preprocess", "pseudonym", "train", "release", "case", "serve", "report",
+    "structure", "evaluate",
 )  # fmt: skip
 
 
