@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     pass
@@ -23,6 +24,9 @@ def pytest_configure() -> None:
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # How long an example takes is the machine's load, not a fault: timings stay out of tests.
+    settings.register_profile("pirta", deadline=None)
+    settings.load_profile("pirta")
 
 
 @pytest.fixture(scope="session")
