@@ -31,7 +31,7 @@ DATES: Final = tuple(
         rf"(?i:\b(?P<id>{_DAY}(?: of)?[ -]{_MONTH},?[ -](?:{_YEAR}|\d\d)))(?!\d)",
         rf"(?i:\b(?P<id>{_MONTH} {_DAY},? {_YEAR}))\b",
         rf"\b(?P<id>{_MONTH} {_DD}(?:st|nd|rd|th)?)\b(?![./]\d|\s?(?:mm|cm|mL|%))",
-        rf"\b(?P<id>{_DAY} (?:of )?{_MONTH})(?= |[.,;)]|$)",
+        rf"\b(?P<id>{_DAY} (?:of )?{_MONTH})(?=[\s.,;)]|$)",
         rf"\b(?P<id>{_MONTH} {_YEAR})\b",
         rf"(?<![\d/])(?P<id>{_MM}/{_YEAR})(?!\d)",
         rf"(?P<id>(?:{_YEAR}년 ?)?{_MM}월(?: ?{_DD}일)?)",
@@ -50,13 +50,14 @@ NUMBERS: Final = tuple(
     re.compile(pattern)
     for pattern in (
         # An identifier after a label holds at least three digits.
-        rf"(?i:{_NUMBER_LABEL}(?:\s?(?:number|no|id))?\.?\s?[:#]?\s?)"
+        rf"(?i:{_NUMBER_LABEL}(?:\s?(?:number|no|id))?\.?\s?[:#=]?\s?)"
         r"(?P<id>(?=[\w.*-]{0,12}\d[\w.*-]{0,12}\d)[A-Za-z0-9][\w*-]{2,40}(?:\.\d{1,16}){0,16})",
         r"(?<![\d-])(?P<id>\d{6}-[1-8][\d*]{6})(?![\d-])",
         r"(?<![\d-])(?P<id>\d{3}-\d{2}-\d{4})(?![\d-])",
         r"(?<![\d.])(?P<id>[12]\.\d{1,8}(?:\.\d{1,16}){4,16})",
         r"(?<![\d.])(?P<id>\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})(?![\d.])",
         r"(?<![\w.-])(?P<id>\d{7,12})(?![\w.-]|\s?(?:mm|cm|mL))",
+        r"(?<![\w.-])(?P<id>[A-Z]{1,4}-?\d{6,12})(?![\w-])",
     )
 )
 
@@ -118,8 +119,10 @@ NAMES: Final = tuple(
         rf"\b(?:Dr|Drs|Prof|Mr|Mrs|Ms|Miss|Mx|Professor|Doctor)\b\.? (?P<id>{_FULL_NAME})",
         rf"\bDrs\.? \x00{{1,80}} and (?P<id>{_FULL_NAME})",
         rf"\b(?i:{_NAME_LABEL})\s?:\s{{0,3}}(?P<id>{_FULL_NAME})",
-        rf"\b(?i:{_SIGNATURE})\s?:?\s{{0,3}}(?:(?:Dr|Prof)\.? )?(?P<id>{_FULL_NAME})",
+        rf"\b(?i:{_SIGNATURE})\s?:?\s{{0,3}}(?i:(?:dr|prof)\.? )?(?P<id>{_FULL_NAME})",
         rf"(?:^|(?<=\n))Name (?P<id>{_FULL_NAME})",
+        r"\b(?i:patient(?:'s)? name|pt\.? name)\s?[:=]\s{0,3}(?P<id>[^\W\d_]{2,20})",
+        r"(?<![A-Za-z])(?P<id>[A-Za-z]{2,20}\^[A-Za-z]{2,20})",  # DICOM's way of writing a name
         rf"(?P<id>{_WORD}(?: {_WORD}){{1,2}}), (?:MD|M\.D\.|PhD|DO)\b",
         rf"(?:이름|성명|환자명|환자|담당의|의뢰의사?|판독의|주치의|보호자|교수|의사)\s?:\s?(?P<id>{_HANGUL_NAME})",
         rf"(?<![가-힣])(?P<id>{_SURNAME}[가-힣]{{1,2}})"

@@ -27,13 +27,12 @@ from pirta.pipelines.build_release import build_release
 from pirta.pipelines.withdrawal import withdraw_case
 from pirta.retrieval.exact import ExactIndex
 from pirta.settings import Settings
-from tests.ray.plain_embedding import embed_without_ray
-from tests.ray.release_parts import (
+from tests.ray.releases.plain_embedding import embed_without_ray
+from tests.ray.releases.release_parts import (
     open_releases,
     settings_with,
     with_facts,
     write_encoder,
-    write_store,
     write_table,
 )
 
@@ -82,11 +81,6 @@ class Served:
         embedding_D = loaded.embed(load_volume(case.array_uri)[np.newaxis])[0][0]
         request = SearchRequest("rel", self.release.collection, embedding_D, 1)
         return self.index.search(request)[0].case_id
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_store(tmp_path_factory.mktemp("prepared"))
 
 
 @pytest.fixture

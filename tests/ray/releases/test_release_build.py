@@ -27,12 +27,6 @@ from pirta.reporting.prompt import prompt_sha256
 from pirta.retrieval.exact import ExactIndex
 from pirta.retrieval.index import rows_sha256
 from pirta.settings import IndexSettings, Settings
-from tests.ray.release_parts import (
-    open_releases,
-    settings_with,
-    write_encoder,
-    write_store,
-)
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
@@ -48,23 +42,6 @@ def _cluster() -> Iterator[None]:
     with warnings.catch_warnings():  # Ray leaves its ended processes to the garbage collector
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_store(tmp_path_factory.mktemp("prepared"))
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return settings_with(write_encoder(tmp_path_factory.mktemp("weights") / "encoder"))
-
-
-@pytest.fixture
-def releases(tmp_path: Path) -> Iterator[ReleaseStore]:
-    opened = open_releases(tmp_path)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ writer is left out: each has tests of its own.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,17 +23,14 @@ from pirta.releases.store import ReleaseStore
 from pirta.retrieval.lite_server import start_lite_server
 from pirta.retrieval.milvus import MilvusIndex
 from pirta.settings import IndexSettings, Settings
-from tests.ray.plain_embedding import embed_without_ray
-from tests.ray.release_parts import open_releases, settings_with, write_encoder, write_store
+from tests.ray.releases.plain_embedding import embed_without_ray
+from tests.ray.releases.release_parts import (
+    settings_with,
+    write_encoder,
+    write_store,
+)
 
 ACTOR = "a test"
-
-
-@pytest.fixture
-def releases(tmp_path: Path) -> Iterator[ReleaseStore]:
-    opened = open_releases(tmp_path)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(autouse=True)

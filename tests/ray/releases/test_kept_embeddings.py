@@ -20,15 +20,10 @@ from pirta.pipelines import kept_embeddings
 from pirta.pipelines.embed import EmbeddedCases
 from pirta.pipelines.kept_embeddings import embed_resumably
 from pirta.settings import EncoderSettings
-from tests.ray.plain_embedding import embed_without_ray
-from tests.ray.release_parts import write_encoder, write_store
+from tests.ray.releases.plain_embedding import embed_without_ray
+from tests.ray.releases.release_parts import write_encoder
 
 Embed = Callable[..., EmbeddedCases]
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_store(tmp_path_factory.mktemp("prepared"))
 
 
 @pytest.fixture

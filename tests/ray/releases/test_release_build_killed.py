@@ -15,11 +15,8 @@ from pirta.pipelines.build_release import build_release
 from pirta.releases.store import ReleaseStore
 from pirta.retrieval.exact import ExactIndex
 from pirta.settings import Settings
-from tests.ray.release_parts import (
+from tests.ray.releases.release_parts import (
     open_releases,
-    settings_with,
-    write_encoder,
-    write_store,
 )
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore::ResourceWarning")]
@@ -35,7 +32,7 @@ from pathlib import Path
 from pirta.pipelines import kept_embeddings
 from pirta.pipelines.build_release import build_release
 from pirta.retrieval.exact import ExactIndex
-from tests.ray.release_parts import open_releases, settings_with
+from tests.ray.releases.release_parts import open_releases, settings_with
 
 store, encoder, folder = sys.argv[1:]
 kept_embeddings.STEP_STUDIES = 2
@@ -53,16 +50,6 @@ build_release(store, settings=settings_with(Path(encoder)), index=ExactIndex(),
               releases=open_releases(Path(folder)), actor="killed", split=None,
               embeddings=folder + "/kept")
 """
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_store(tmp_path_factory.mktemp("prepared"))
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return settings_with(write_encoder(tmp_path_factory.mktemp("weights") / "encoder"))
 
 
 def test_a_build_that_was_killed_goes_on_and_ends_with_the_same_release(

@@ -5,7 +5,6 @@ The encoder is real and small, the writer the shipped one; the studies are embed
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,11 @@ from pirta.releases.store import ReleaseStore
 from pirta.reporting.prompt import Prompt, prompt_text
 from pirta.retrieval.exact import ExactIndex
 from pirta.settings import EncoderSettings, PreprocessingSettings, Settings
-from tests.ray.plain_embedding import embed_without_ray
-from tests.ray.release_parts import open_releases, settings_with, write_encoder, write_store
+from tests.ray.releases.plain_embedding import embed_without_ray
+from tests.ray.releases.release_parts import (
+    settings_with,
+    write_encoder,
+)
 
 ACTOR = "a test"
 NAMES = (
@@ -37,21 +39,9 @@ NAMES = (
 ANY_PRECISION = GateLimits(golden_minimum=0.0)
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_store(tmp_path_factory.mktemp("prepared"))
-
-
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return settings_with(write_encoder(tmp_path / "encoder"))
-
-
-@pytest.fixture
-def releases(tmp_path: Path) -> Iterator[ReleaseStore]:
-    opened = open_releases(tmp_path)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

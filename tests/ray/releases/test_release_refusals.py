@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,36 +14,17 @@ from pirta.pipelines.embed import embed_cases
 from pirta.releases.store import ReleaseStore
 from pirta.retrieval.exact import ExactIndex
 from pirta.settings import EncoderSettings, Settings, WriterSettings
-from tests.ray.plain_embedding import embed_without_ray
-from tests.ray.release_parts import (
-    open_releases,
+from tests.ray.releases.plain_embedding import embed_without_ray
+from tests.ray.releases.release_parts import (
     settings_with,
     with_facts,
     write_encoder,
-    write_store,
     write_table,
 )
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 ACTOR = "a test"
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_store(tmp_path_factory.mktemp("prepared"))
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return settings_with(write_encoder(tmp_path_factory.mktemp("weights") / "encoder"))
-
-
-@pytest.fixture
-def releases(tmp_path: Path) -> Iterator[ReleaseStore]:
-    opened = open_releases(tmp_path)
-    yield opened
-    opened.close()
 
 
 def test_a_text_that_names_a_person_is_refused_before_a_row_is_written(
