@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pirta.contracts.abstention import AbstentionLimits
 from pirta.contracts.encoding import SearchRequest
 from pirta.contracts.finding import NORMAL_SENTENCE, Label
-from pirta.contracts.release import GateResult, Release
+from pirta.contracts.release import Calibration, GateResult, Release
 from pirta.contracts.report import Report
 from pirta.contracts.study import PreparedStudy, StudyFiles
 from pirta.imaging.prepare import fingerprint
@@ -193,6 +194,10 @@ def make_release(folder: Path, seed: int, *, index: Index, oracle: Oracle, base:
         writer_adapter_path=str(folder / f"adapter-{seed}"),
         writer_adapter_sha256=_save_adapter(folder / f"adapter-{seed}", seed),
         prompt_sha256=prompt_sha256(),
+        # An untrained encoder is sure of nothing, and every report is to reach the engine.
+        calibration=Calibration(
+            abstention=AbstentionLimits(min_top_similarity=-1, min_confidence=0)
+        ),
         commit="bench",
     )
     if not index.exists(release.collection):

@@ -97,6 +97,7 @@ class Desk:
             request_id=request_id,
             study_id=study.study_id,
             release_id=report.provenance.release_id,
+            mode=report.mode,
             duration_s=time.monotonic() - started_s,
         )
         return report
@@ -129,6 +130,7 @@ class Desk:
                 withdrawn=ticket.withdrawn,
                 settings_sha256=self._settings_sha256,
                 top_k=self._settings.index.top_k,
+                writer_timeout_s=self._settings.writer.timeout_s,
                 preparer=self._ports.preparer,
                 encoder=self._ports.encoder,
                 retriever=self._ports.retriever,

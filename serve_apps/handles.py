@@ -122,10 +122,13 @@ class HandleWriter:
     def __init__(self, handle: DeploymentHandle[Any]) -> None:
         self._handle = handle
 
-    async def write(self, prompt: Prompt, *, release_id: str) -> str:
+    async def write(self, prompt: Prompt, *, answer_regex: str, release_id: str) -> str:
         """Return the model's text."""
         answer = await call(
-            "writer", lambda: self._handle.write.remote(prompt, release_id=release_id)
+            "writer",
+            lambda: self._handle.write.remote(
+                prompt, answer_regex=answer_regex, release_id=release_id
+            ),
         )
         assert isinstance(answer, str)
         return answer

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from ray.exceptions import RayTaskError
 from ray.serve.handle import DeploymentHandle
 
 from pirta.contracts.release import Decoding, Release
@@ -38,25 +39,31 @@ class AdaptedEngine:
     adapter_id: str
     adapter_path: str
 
-    async def answer(self, prompt: Prompt, decoding: Decoding) -> str:
-        """Return the model's text in the report's form.
+    async def answer(self, prompt: Prompt, decoding: Decoding, *, answer_regex: str) -> str:
+        """Return the model's text in the form of `answer_regex`.
 
         Raises:
             RegistryError: the prompt is longer than the model takes.
-            UnavailableError: the engine cannot answer.
+            UnavailableError: the engine cannot answer, or failed in a way of its own.
         """
         adapted = self.handle.options(multiplexed_model_id=self.adapter_id)
-        text = await call(
-            "language model",
-            lambda: adapted.answer.remote(
-                prompt.messages,
-                model_id=self.adapter_id,
-                adapter_path=self.adapter_path,
-                regex=ANSWER_REGEX,
-                max_tokens=decoding.max_answer_tokens,
-                temperature=decoding.temperature,
-            ),
-        )
+        try:
+            text = await call(
+                "language model",
+                lambda: adapted.answer.remote(
+                    prompt.messages,
+                    model_id=self.adapter_id,
+                    adapter_path=self.adapter_path,
+                    regex=answer_regex,
+                    max_tokens=decoding.max_answer_tokens,
+                    temperature=decoding.temperature,
+                ),
+            )
+        except RayTaskError as error:  # what vLLM raised itself; its words may quote the prompt
+            raise UnavailableError(
+                f"The language model failed ({type(error.cause).__name__}).",
+                remedy="Try again; see the engine's log if it goes on.",
+            ) from None
         return str(text)
 
 
@@ -98,7 +105,8 @@ class AnswerLoader:
             adapter_model_id(release.writer_adapter_sha256),
             release.writer_adapter_path,
         )
-        await _within(self._timeout_s, engine, _WARM_UP, _WARM_UP_DECODING)
+        answer = engine.answer(_WARM_UP, _WARM_UP_DECODING, answer_regex=ANSWER_REGEX)
+        await _within(self._timeout_s, answer)
         return engine
 
 
@@ -122,8 +130,8 @@ class Writer:
         self._releases = hold_releases(releases, loader, deployment="Writer")
         self._log = make_logger()
 
-    async def write(self, prompt: Prompt, *, release_id: str) -> str:
-        """Return the model's text.
+    async def write(self, prompt: Prompt, *, answer_regex: str, release_id: str) -> str:
+        """Return the model's text in the form of `answer_regex`.
 
         Raises:
             UnknownReleaseError: this replica does not hold the release.
@@ -132,7 +140,10 @@ class Writer:
         """
         started_s = time.monotonic()
         held = self._releases.get(release_id)
-        text = await _within(self._timeout_s, held.part, prompt, held.release.decoding)
+        text = await _within(
+            self._timeout_s,
+            held.part.answer(prompt, held.release.decoding, answer_regex=answer_regex),
+        )
         self._log.info("answer written", duration_s=time.monotonic() - started_s)
         return text
 
@@ -167,12 +178,10 @@ def _engine_handle(base_sha256: str) -> DeploymentHandle[Any]:
         ) from None
 
 
-async def _within(
-    timeout_s: float, engine: AdaptedEngine, prompt: Prompt, decoding: Decoding
-) -> str:
+async def _within(timeout_s: float, answer: Awaitable[str]) -> str:
     try:
         async with asyncio.timeout(timeout_s):
-            return await engine.answer(prompt, decoding)
+            return await answer
     except TimeoutError:
         raise UnavailableError(
             f"The language model did not answer within {timeout_s:g} s.",

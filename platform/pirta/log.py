@@ -18,7 +18,7 @@ ALLOWED_FIELDS = frozenset(
         "event", "level", "timestamp", "request_id", "study_id", "case_id", "site", "code",
         "http_status", "stage", "duration_s", "count", "num_cases", "num_refused", "shape",
         "release_id", "collection", "replica", "attempt", "label", "similarity", "warning",
-        "port", "path_kind", "step", "epoch", "loss", "run", "error_type", "dropped_fields",
+        "port", "path_kind", "mode", "step", "epoch", "loss", "run", "error_type", "dropped_fields",
     }
 )  # fmt: skip
 

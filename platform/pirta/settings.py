@@ -131,7 +131,12 @@ class WriterSettings(_Frozen):
     max_model_tokens: int = Field(default=1024, ge=256, description="Longest prompt plus answer.")
     max_answer_tokens: int = Field(default=256, ge=32, description="Longest answer.")
     max_lora_rank: int = Field(default=16, ge=1, description="Largest adapter rank served.")
-    timeout_s: float = Field(default=60.0, gt=0, description="Time for one answer.")
+    timeout_s: float = Field(
+        default=30.0,
+        gt=0,
+        description="Time for a report's words, a second try included; after it the template "
+        "answers. Below gateway.request_timeout_s.",
+    )
 
 
 class ReplicaSettings(_Frozen):
@@ -210,6 +215,16 @@ class Settings(BaseSettings):
             for name, block in values["site_quality"].items()
         }
         return {**values, "site_quality": sites}
+
+    @model_validator(mode="after")
+    def _template_has_its_turn(self) -> Settings:
+        """Refuse times that would end a request before the template could answer."""
+        if self.writer.timeout_s >= self.gateway.request_timeout_s:
+            raise ValueError(
+                f"writer.timeout_s ({self.writer.timeout_s:g}) is not below "
+                f"gateway.request_timeout_s ({self.gateway.request_timeout_s:g})"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -123,8 +123,12 @@ def report_held_out(
     console.print(render_rich(report))
     console.print(f"Known answer of this phantom: {case.findings_text}", highlight=False)
     (out / "report.json").write_text(report.model_dump_json(indent=2), encoding="utf-8")
-    picture = draw_report(report, store, out / "report.png")
-    console.print(f"Picture of the evidence: {picture}", highlight=False, soft_wrap=True)
+    picture = draw_report(report, store, out)
+    console.print(
+        f"Picture of the evidence: {picture} (and {picture.with_suffix('.pdf').name})",
+        highlight=False,
+        soft_wrap=True,
+    )
     return case, seconds
 
 
@@ -141,21 +145,17 @@ def held_out_stroke(cases: list[CaseRecord], table: str) -> CaseRecord:
     return (strong or strokes)[0]
 
 
-def draw_report(report: Report, store: str, path: Path) -> Path:
-    """Draw the query and its neighbours from the prepared store."""
-    from pirta.cohort.prepared_store import load_volume, read_prepared
-    from pirta.reporting.evidence_picture import Panel, draw_evidence
+def draw_report(report: Report, store: str, out: Path) -> Path:
+    """Write the report as PDF, draw query and neighbours, and return the picture's path."""
+    from pirta.reporting.evidence_picture import draw_evidence
+    from pirta.reporting.report_pdf import render_pdf
+    from pirta_cli.report_pictures import stored_panels
 
-    uris = {item.case.case_id: item.array_uri for item in read_prepared(store)}
-    neighbours = [
-        Panel(
-            title=f"[{rank}] similarity {case.similarity:.2f}\n{case.site}: {case.label}",
-            volume_CXYZ=load_volume(uris[case.case_id]),
-        )
-        for rank, case in enumerate(report.evidence, start=1)
-    ]
-    query = Panel(title=f"Query\n{report.study_id}", volume_CXYZ=load_volume(uris[report.study_id]))
-    return draw_evidence(query, neighbours, path, title=f"{report.findings} {report.impression}.")
+    query, neighbours = stored_panels(report, store, with_query=True)
+    assert query is not None
+    (out / "report.pdf").write_bytes(render_pdf(report, query=query, neighbours=neighbours))
+    title = f"{report.findings} {report.impression}."
+    return draw_evidence(query, neighbours, out / "report.png", title=title)
 
 
 def report_arguments(case: CaseRecord, table: str, *, url: str) -> list[str]:

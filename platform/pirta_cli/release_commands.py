@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pirta_cli import release_inspection, release_switch
 from pirta_cli.options import SettingsOption, WorkersOption
 from pirta_cli.release_session import ActorOption, ReleaseArgument
+
+if TYPE_CHECKING:
+    from pirta.contracts.abstention import AbstentionLimits
+    from pirta.settings import Settings
 
 app = typer.Typer(
     help="Build a release, verify it, and switch to it while reports go on.\n\n"
@@ -43,6 +48,13 @@ def build(
     min_patients: Annotated[
         int, typer.Option(min=1, help="Different patients that the evidence holds at least.")
     ] = 1,
+    abstention: Annotated[
+        Path | None,
+        typer.Option(
+            help="Limits fitted for this encoder (`python -m train_jobs.fit_abstention`): where "
+            "a report abstains. Cautious defaults where left out."
+        ),
+    ] = None,
     embeddings: KeptOption = None,
     num_workers: WorkersOption = 1,
     actor: ActorOption = None,
@@ -61,6 +73,11 @@ def build(
 
     console = Console(stderr=True)
     with release_session(settings, actor=actor) as here:
+        calibration = Calibration(
+            min_similarity=min_similarity,
+            min_patients=min_patients,
+            abstention=_abstention_limits(abstention, here.settings),
+        )
         with job_progress(console, "build") as update:
             release = build_release(
                 store,
@@ -69,7 +86,7 @@ def build(
                 releases=here.releases,
                 actor=here.actor,
                 split=split,
-                calibration=Calibration(min_similarity=min_similarity, min_patients=min_patients),
+                calibration=calibration,
                 embeddings=embeddings,
                 num_workers=num_workers,
                 on_progress=update,
@@ -81,6 +98,19 @@ def build(
         soft_wrap=True,
     )
     typer.echo(release.release_id)
+
+
+def _abstention_limits(path: Path | None, settings: Settings) -> AbstentionLimits:
+    from pirta.contracts.abstention import AbstentionLimits
+    from pirta.pipelines.fitted_limits import read_fitted_limits
+
+    if path is None:
+        return AbstentionLimits()
+    from pirta.models.checkpoint import verify_manifest
+    from pirta.models.runtime import ENCODER_KIND
+
+    encoder = verify_manifest(settings.encoder.path, kind=ENCODER_KIND)
+    return read_fitted_limits(path, encoder_sha256=encoder.sha256, top_k=settings.index.top_k)
 
 
 @app.command("verify")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from pirta_cli.options import SettingsOption
+from pirta_cli.report_output import ReportForm
+
+if TYPE_CHECKING:
+    from pirta.contracts.study import StudyImages
+    from pirta.reporting.evidence_picture import Panel
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -34,9 +40,22 @@ def report(
         Path | None,
         typer.Option(help="JSON: age_years, sex, presentation, nihss, history; all optional."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the report contract as JSON.")
-    ] = False,
+    form: Annotated[
+        ReportForm,
+        typer.Option(
+            "--format",
+            help="terminal: panels; text: the paper's form; json: the contract; pdf: with the "
+            "study's images.",
+        ),
+    ] = ReportForm.TERMINAL,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write, in place of the terminal; a PDF wants one.")
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(help="Prepared store of the release: the PDF then shows the similar cases."),
+    ] = None,
+    settings: SettingsOption = None,
     url: Annotated[
         str, typer.Option(envvar="PIRTA_URL", help="Address of the running service.")
     ] = DEFAULT_URL,
@@ -62,29 +81,36 @@ def report(
     """Write a preliminary report for a study, with its evidence.
 
     Give --study, or --dwi with --adc, or --dwi with --b0 and --b-value. The
-    service must be running: `pirta serve`, or `make demo`.
+    service must be running: `pirta serve`, or `make demo`. For a PDF the
+    study is prepared here once more (--settings as the service has them).
     """
-    from rich.console import Console
-
-    from pirta.reporting.render import render_rich
+    from pirta_cli.report_output import check_form, hand_over
     from pirta_cli.service_client import ServiceClient, read_registry_file, read_study_folder
 
+    check_form(form, out)
     named = {"dwi": dwi, "adc": adc, "b0": b0}
     _check_options(study, named, b_value)
     client = ServiceClient(url, token=token, timeout_s=timeout_s)
+    images = _read(named)
+    whole = read_study_folder(study) if study else None
     result = client.report(
-        **_read(named),
-        study=read_study_folder(study) if study else None,
+        **images,
+        study=whole,
         b_value_s_mm2=b_value,
         registry=read_registry_file(registry) if registry else None,
         study_id=study_id,
         patient_id=patient_id,
         site=site,
     )
-    if as_json:
-        typer.echo(json.dumps(result.model_dump(mode="json"), indent=2, ensure_ascii=False))
-    else:
-        Console().print(render_rich(result))
+
+    def pictures() -> tuple[Panel, tuple[Panel, ...]]:
+        from pirta_cli.report_pictures import prepared_panel, stored_panels
+
+        neighbours = () if store is None else stored_panels(result, store, with_query=False)[1]
+        sent = _as_images(images, whole, b_value)
+        return prepared_panel(result, sent, settings=settings), neighbours
+
+    hand_over(result, form, out, pictures=pictures)
 
 
 def _check_options(
@@ -108,6 +134,16 @@ def _check_options(
         f"{' and '.join(shown) or 'No image option'} makes no study.",
         remedy="Give --study, or --dwi and --adc, or --dwi, --b0 and --b-value.",
     )
+
+
+def _as_images(
+    named: dict[str, bytes], whole: bytes | None, b_value_s_mm2: float | None
+) -> StudyImages:
+    """Return what was sent as the service reads it."""
+    from pirta.contracts.study import StudyImages
+
+    files = {} if whole is None else {"study": whole}
+    return StudyImages(**named, files=files, b_value_s_mm2=b_value_s_mm2)
 
 
 def _read(named: dict[str, Path | None]) -> dict[str, bytes]:

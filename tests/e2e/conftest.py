@@ -103,6 +103,8 @@ def _skip_without_weights(settings: Settings) -> None:
 
 def _release_of(store: str, settings: Settings) -> Release:
     """Build, verify, stage and activate a release, while the graph runs without one."""
+    from pirta.contracts.abstention import AbstentionLimits
+    from pirta.contracts.release import Calibration
     from pirta.pipelines.build_release import build_release
     from pirta.pipelines.release_gates import GateLimits
     from pirta.pipelines.staging import stage_release
@@ -112,7 +114,15 @@ def _release_of(store: str, settings: Settings) -> Release:
 
     index = open_index(settings.index)
     releases = ReleaseStore(settings.releases.store_url.get_secret_value())
-    release = build_release(store, settings=settings, index=index, releases=releases, actor="test")
+    release = build_release(
+        store,
+        settings=settings,
+        index=index,
+        releases=releases,
+        # Two cases a label: five neighbours cannot agree, and every report is to be written.
+        calibration=Calibration(abstention=AbstentionLimits(min_confidence=0)),
+        actor="test",
+    )
     gates = verify_release(
         release.release_id,
         settings=settings,

@@ -38,7 +38,7 @@ def test_a_real_study_becomes_a_report_on_the_command_line(
     registry.write_text(json.dumps({"age_years": 75, "nihss": 8}), encoding="utf-8")
     command = [sys.executable, "-m", "pirta_cli.main", "report", "--dwi", dwi, "--adc", adc]
     result = subprocess.run(
-        [*command, "--registry", str(registry), "--url", graph.url, "--json"],
+        [*command, "--registry", str(registry), "--url", graph.url, "--format", "json"],
         capture_output=True,
         text=True,
         check=False,

@@ -172,6 +172,28 @@ def test_requests_succeed_after_the_encoders_process_was_killed(graph: Graph) ->
     assert before not in graph.replica_pids("Encoder")
 
 
+def test_without_its_language_model_a_report_comes_from_the_template_until_it_is_back(
+    graph: Graph,
+) -> None:
+    files = graph.files_of(graph.held_out())
+    before = Report.model_validate(graph.post(files).json())
+    engine = f"engine-{graph.release.writer_base_sha256[:12]}"
+    (pid,) = graph.replica_pids("Engine", app=engine)
+    os.kill(pid, signal.SIGKILL)
+    response = graph.post(files)
+    assert response.status_code == 200, response.text
+    without = Report.model_validate(response.json())
+    assert without.mode == "template"
+    assert {reason.code.value for reason in without.reasons} <= {"writer_down", "writer_late"}
+    assert without.evidence == before.evidence
+    deadline_s = time.monotonic() + 240
+    while time.monotonic() < deadline_s:
+        again = Report.model_validate(graph.post(files).json())
+        if again.mode != "template":
+            break
+    assert again == before
+
+
 def test_without_milvus_a_request_is_a_typed_503_and_readiness_says_so(graph: Graph) -> None:
     """The last test: the server does not come back."""
     os.kill(graph.milvus.pid, signal.SIGKILL)

@@ -90,6 +90,8 @@ def test_switches_under_load_lose_no_request_and_mix_none(
     assert num_rollbacks == len(ROLLBACKS_AFTER)
     assert [one.error_code for one in failed(got)] == []
     assert mixed(got, graph.oracle, graph.releases) == []
+    # Nor did any report do without the writer.
+    assert {one.report.mode for one in got if one.report} == {"written"}
     used = {one.report.provenance.release_id for one in got if one.report}
     assert used == set(staged)
     assert all(graph.store.in_flight(one) == 0 for one in staged)

@@ -206,3 +206,9 @@ def test_a_relative_store_is_that_of_the_folder_in_which_the_settings_were_loade
 def test_every_other_store_stays_as_it_was_written(url: str) -> None:
     releases = ReleasesSettings(store_url=url)  # type: ignore[arg-type]
     assert releases.anchored(Path("/elsewhere")) == releases
+
+
+def test_a_writer_slower_than_the_whole_request_is_refused(tmp_path: Path) -> None:
+    text = "[writer]\ntimeout_s = 60\n[gateway]\nrequest_timeout_s = 60\n"
+    with pytest.raises(SettingsError, match=r"writer\.timeout_s \(60\) is not below"):
+        load_settings(_toml(tmp_path, text))

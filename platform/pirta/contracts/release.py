@@ -13,6 +13,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pirta.contracts.abstention import AbstentionLimits
+
 IndexKind = Literal["FLAT", "HNSW"]
 
 # Where the parts lie is no content: a release that was copied is the same release.
@@ -35,6 +37,7 @@ class Calibration(BaseModel):
         min_similarity: cosine below which a case is no evidence (the retrieval's cut-off).
         min_patients: distinct patients that the evidence holds at least.
         low_similarity: nearest similarity below which the report carries a caution.
+        abstention: where a report stops to state a finding.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +45,7 @@ class Calibration(BaseModel):
     min_similarity: float = Field(default=-1.0, ge=-1, le=1)
     min_patients: int = Field(default=1, ge=1)
     low_similarity: float = Field(default=0.5, ge=-1, le=1)
+    abstention: AbstentionLimits = AbstentionLimits()
 
 
 class Release(BaseModel):

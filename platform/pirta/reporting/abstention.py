@@ -47,7 +47,9 @@ class Signals:
 
     def confidence(self, *, quality_factor: float) -> float:
         """Return the confidence in the label, 0 to 1."""
-        votes = math.sqrt(max(0.0, self.agreement * self.encoder_support))
+        low, high = sorted((max(0.0, self.agreement), max(0.0, self.encoder_support)))
+        # Never below both, not by rounding either: a reason has to be found for a low one.
+        votes = max(low, math.sqrt(low) * math.sqrt(high))
         return min(1.0, votes * quality_factor**self.num_quality_warnings)
 
 

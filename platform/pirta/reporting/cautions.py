@@ -37,20 +37,25 @@ def cautions(
     encoder_label: Label,
     encoder_probability: float,
     finding: Finding | None,
+    states_finding: bool = True,
     facts: Mapping[str, float | str | bool],
     limits: CautionLimits = DEFAULT_LIMITS,
 ) -> tuple[str, ...]:
     """Return one sentence for each reason; empty where there is none.
 
-    `evidence` is not empty and goes from the nearest to the farthest case.
+    `evidence` is not empty and goes from the nearest to the farthest case. Where the report
+    abstains (`states_finding` False) there is no finding to compare.
     """
     votes = Counter(case.label for case in evidence)
     majority = consensus(evidence).label
+    compared = [
+        *_disagreement(majority, encoder_label, encoder_probability, label_of(finding)),
+        *_unsupported_sentence(evidence, finding),
+    ]
     found = [
         *_weak_evidence(evidence, top_k, limits),
         *_split_evidence(votes),
-        *_disagreement(majority, encoder_label, encoder_probability, label_of(finding)),
-        *_unsupported_sentence(evidence, finding),
+        *(compared if states_finding else ()),
         *_of_preparation(facts),
     ]
     return tuple(dict.fromkeys(found))

@@ -43,6 +43,9 @@ class Retriever(Protocol):
 class Writer(Protocol):
     """The language model."""
 
-    async def write(self, prompt: Prompt, *, release_id: str) -> str:
-        """Return the model's text for one prompt, decoded as the release says."""
+    async def write(self, prompt: Prompt, *, answer_regex: str, release_id: str) -> str:
+        """Return the model's text for one prompt, decoded as the release says.
+
+        `answer_regex` is what the text has to match; see `pirta.reporting.answer`.
+        """
         ...

@@ -3,7 +3,8 @@
 `report_study` joins four parts (see `ports`) and knows none of their engines, so that a test,
 the service and the archive job run the same steps and the same checks. It works with one release
 from beginning to end, says so in every call, and refuses an answer of another one, because their
-numbers do not compare. It makes the search's policy itself. It keeps nothing and logs nothing.
+numbers do not compare. It makes the search's policy itself; the words are `drafting`'s. It keeps
+nothing and logs nothing.
 
 Axis suffixes: K the four labels in the order of `LABELS`.
 """
@@ -21,8 +22,9 @@ from pirta.contracts.release import Release
 from pirta.contracts.report import Provenance, Report, RetrievedCase
 from pirta.contracts.study import PreparedStudy, StudyFiles
 from pirta.errors import FingerprintError, NoNeighboursError, ReleaseError
-from pirta.reporting.answer import parse_answer
 from pirta.reporting.cautions import CautionLimits, cautions
+from pirta.reporting.drafting import DraftingRules, draft_words
+from pirta.reporting.grounding import Sources
 from pirta.reporting.ports import Encoder, Preparer, Retriever, Writer
 from pirta.reporting.prompt import build_prompt, prompt_sha256
 from pirta.reporting.registry_text import history_text, nihss_text, presentation_sentence
@@ -40,6 +42,7 @@ async def report_study(
     withdrawn: frozenset[str],
     settings_sha256: str,
     top_k: int,
+    writer_timeout_s: float,
     preparer: Preparer,
     encoder: Encoder,
     retriever: Retriever,
@@ -51,6 +54,7 @@ async def report_study(
     Args:
         sites: whose cases may be evidence; None is the whole network.
         withdrawn: cases that may not be, in any release.
+        writer_timeout_s: after this the template answers in the writer's place.
         on_stage: told each stage of `STAGES` and its duration in seconds as it ends.
 
     Raises:
@@ -59,7 +63,7 @@ async def report_study(
         ReleaseError: the encoder or this code's prompt is not the release's.
         UnknownReleaseError: a part does not hold the release.
         NoNeighboursError: the index holds no case that this request may see.
-        WriterOutputError: the writer's text is out of form or contradicts itself.
+        RegistryError: the prompt is longer than the writer takes.
     """
     check_prompt(release)
     with _timed("prepare", on_stage):
@@ -78,27 +82,39 @@ async def report_study(
     with _timed("retrieve", on_stage):
         evidence = await retriever.search(request)
     _check_evidence(evidence, request)
-    with _timed("write", on_stage):
-        prompt = build_prompt(study.registry, evidence)
-        answer = parse_answer(await writer.write(prompt, release_id=release.release_id))
     label, probability = _most_probable(encoded)
+    prompt = build_prompt(study.registry, evidence)
+    with _timed("write", on_stage):
+        words = await draft_words(
+            lambda answer_regex: writer.write(
+                prompt, answer_regex=answer_regex, release_id=release.release_id
+            ),
+            Sources(study.registry, evidence, label),
+            encoded.probabilities_K,
+            num_quality_warnings=sum(gate.verdict == "warn" for gate in prepared.gates),
+            rules=DraftingRules(release.calibration.abstention, writer_timeout_s=writer_timeout_s),
+        )
     return Report(
         study_id=study.study_id,
+        mode=words.mode,
         clinical_presentation=presentation_sentence(study.registry),
         nihss=nihss_text(study.registry),
         past_medical_history=history_text(study.registry),
-        findings=answer.findings,
-        impression=answer.impression,
-        finding=answer.finding,
+        findings=words.findings,
+        impression=words.impression,
+        finding=words.finding,
         encoder_label=label,
         encoder_probability=probability,
-        evidence=evidence,
+        confidence=words.confidence,
+        reasons=words.reasons,
+        evidence=words.evidence,
         warnings=cautions(
             evidence=evidence,
             top_k=top_k,
             encoder_label=label,
             encoder_probability=probability,
-            finding=answer.finding,
+            finding=words.finding,
+            states_finding=words.mode != "abstained",
             facts=prepared.facts,
             limits=CautionLimits(low_similarity=release.calibration.low_similarity),
         ),

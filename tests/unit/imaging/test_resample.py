@@ -89,7 +89,8 @@ def test_flips_and_permutations_of_the_stored_array_change_nothing(
     np.testing.assert_allclose(fraction_2, fraction, atol=1e-5)
     clear = np.abs(fraction - 0.5) > 1e-4  # on the threshold itself rounding decides
     np.testing.assert_allclose(found_2[clear], found[clear], atol=1e-4)
-    assert (labels_2 != labels).mean() < 1e-4
+    # A point half way between two voxels is either's, by rounding.
+    assert (labels_2 != labels)[clear].mean() < 1e-4
 
 
 def test_a_constant_stays_itself_up_to_the_very_edge() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from pirta.contracts.finding import (
     finding_sentence,
     label_of,
 )
+from pirta.contracts.quality import GateResult
 from pirta.contracts.release import Release
 from pirta.contracts.report import RetrievedCase
 from pirta.contracts.study import PreparedStudy, Registry, StudyFiles, StudyImages
@@ -92,18 +94,23 @@ class Parts:
 
     evidence: Sequence[RetrievedCase] = cases(*[ANTERIOR] * 5)
     text: str = answer_text(ANTERIOR)
+    writer_fault: Exception | None = None
+    pause_s: float = 0.0
     label: Label = Label.ANTERIOR
     fingerprint: str = "f" * 64
     encoder_sha256: str = "e" * 64
     release_id: str = ""
     facts: dict[str, float | str | bool] = field(default_factory=dict)
+    gates: tuple[GateResult, ...] = ()
     requests: list[SearchRequest] = field(default_factory=list)
     prompts: list[Prompt] = field(default_factory=list)
     written_for: list[str] = field(default_factory=list)
+    patterns: list[str] = field(default_factory=list)
 
     async def prepare(self, study: StudyFiles) -> PreparedStudy:
         del study
-        return PreparedStudy(np.zeros((2, 4, 4, 4), np.float32), self.fingerprint, self.facts)
+        volume_CXYZ = np.zeros((2, 4, 4, 4), np.float32)
+        return PreparedStudy(volume_CXYZ, self.fingerprint, self.facts, self.gates)
 
     async def encode(self, prepared: PreparedStudy, *, release_id: str) -> EncodedStudy:
         del prepared
@@ -120,7 +127,11 @@ class Parts:
         self.requests.append(request)
         return tuple(self.evidence)
 
-    async def write(self, prompt: Prompt, *, release_id: str) -> str:
+    async def write(self, prompt: Prompt, *, answer_regex: str, release_id: str) -> str:
         self.prompts.append(prompt)
+        self.patterns.append(answer_regex)
         self.written_for.append(release_id)
+        await asyncio.sleep(self.pause_s)
+        if self.writer_fault is not None:
+            raise self.writer_fault
         return self.text

@@ -7,6 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
+from pirta.contracts.abstention import AbstentionLimits
+from pirta.contracts.release import Calibration
 from pirta.contracts.report import Report
 from pirta.reporting.render import render_rich, render_text
 from pirta.reporting.study_report import report_study
@@ -15,14 +17,16 @@ from tests.unit.reporting.examples import ANTERIOR, DEEP, HASH, STUDY, Parts, ca
 
 @pytest.fixture
 async def report() -> Report:
+    states_all = AbstentionLimits(min_top_similarity=-1, min_confidence=0)
     parts = Parts(evidence=cases(ANTERIOR, ANTERIOR, DEEP, None, ANTERIOR, top=0.46))
     return await report_study(
         STUDY,
-        release=release(),
+        release=release(calibration=Calibration(abstention=states_all)),
         sites=None,
         withdrawn=frozenset(),
         settings_sha256=HASH,
         top_k=5,
+        writer_timeout_s=5.0,
         preparer=parts,
         encoder=parts,
         retriever=parts,

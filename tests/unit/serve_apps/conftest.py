@@ -24,7 +24,7 @@ from pirta.releases.store import ReleaseStore
 from pirta.reporting.answer import answer_text
 from pirta.reporting.prompt import Prompt
 from pirta.retrieval.exact import ExactIndex
-from pirta.settings import GatewaySettings, ScalingSettings, Settings
+from pirta.settings import GatewaySettings, ScalingSettings, Settings, WriterSettings
 from serve_apps.http_app import make_http_app
 from serve_apps.operations import Operation, OperationRequest
 from serve_apps.ports import Ports
@@ -87,8 +87,9 @@ class PlainParts:
         self._raise("search")
         return tuple(one for one in self.evidence if one.case_id not in request.policy.withdrawn)
 
-    async def write(self, prompt: Prompt, *, release_id: str) -> str:
+    async def write(self, prompt: Prompt, *, answer_regex: str, release_id: str) -> str:
         assert prompt.user
+        assert answer_regex
         self.written_for.append(release_id)
         self._raise("write")
         while self.before_writing:
@@ -153,8 +154,11 @@ def make_client(parts: PlainParts, store: ReleaseStore, log_text: io.StringIO) -
         **gateway: object,
     ) -> TestClient:
         values = gateway or {"demo": True}
+        known = GatewaySettings.model_validate(values)
         settings = Settings(
-            gateway=GatewaySettings.model_validate(values), scaling=scaling or ScalingSettings()
+            gateway=known,
+            scaling=scaling or ScalingSettings(),
+            writer=WriterSettings(timeout_s=known.request_timeout_s / 2),
         )
         ports = Ports(parts, parts, parts, parts, {"retriever": parts.ready})
         app = make_http_app(
