@@ -1,8 +1,8 @@
 """A prepared cohort as rows of an index: which cases, what of them, and what may not be in them.
 
 A row holds what another site's reader may see of a case: its structured finding, the report's
-text, site and scanner, and the vector. The registry row, the patient's own, stays outside, and so
-does the exam's date; the patient is a hash of the pseudonym.
+text de-identified, site and scanner, and the vector. The registry row, the patient's own, stays
+outside, and so does the exam's date; the patient is a hash of the pseudonym.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pirta.cohort.prepared_store import PreparedCase, read_prepared
 from pirta.errors import DuplicateCaseError, ManifestError
 from pirta.pipelines.embed import EmbeddedCases
 from pirta.pipelines.phi_patterns import phi_kinds, phi_kinds_in_id
+from pirta.reporting.deidentify import deidentify
 from pirta.retrieval.index import IndexRow, patient_key
 
 _NAMED_CASES = 5
@@ -54,8 +55,10 @@ def index_rows(
 ) -> list[IndexRow]:
     """Return the cases' rows, written today; `release_id` is what live ones are added to.
 
+    What identifies a person is taken out of report texts, tags in its place.
+
     Raises:
-        ManifestError: a text seems to identify a person; nothing of it is told but its kind.
+        ManifestError: something else still seems to identify one; only its kind is told.
     """
     today = datetime.now(UTC).date().isoformat()
     rows = [
@@ -67,7 +70,7 @@ def index_rows(
             label=one.case.label,
             finding=one.case.finding,
             findings_text=one.case.findings_text,
-            report_text=one.case.report_text,
+            report_text=deidentify(one.case.report_text).text,
             origin=origin,
             release_id=release_id,
             added_on=today,

@@ -149,7 +149,7 @@ def test_cases_that_do_not_compare_or_name_a_person_are_refused(
     served: Served, store: str, settings_of_another: Settings, tmp_path: Path
 ) -> None:
     served.activate()
-    named = with_facts(served.cases["val-normal"], report_text="D/w Dr. Novak")
+    named = with_facts(served.cases["val-normal"], site="Novak^Jan")
     with pytest.raises(ManifestError, match="name of a person"):
         served.add(write_table(tmp_path / "named", named))
     other = served.cases["val-normal"]

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore::ResourceWarni
 ACTOR = "a test"
 
 
-def test_a_text_that_names_a_person_is_refused_before_a_row_is_written(
+def test_a_site_that_names_a_person_is_refused_before_a_row_is_written(
     store: str,
     settings: Settings,
     releases: ReleaseStore,
@@ -36,9 +36,9 @@ def test_a_text_that_names_a_person_is_refused_before_a_row_is_written(
 ) -> None:
     embed_without_ray(monkeypatch)
     cases = read_prepared(store)[:3]
-    named = with_facts(cases[1], report_text="Discussed with Dr. Novak on 2024-03-12.")
+    named = with_facts(cases[1], site="Novak^Jan")
     index = ExactIndex()
-    with pytest.raises(ManifestError, match=r"1 of 3 .* report_text: date \(1\)") as caught:
+    with pytest.raises(ManifestError, match=r"1 of 3 .* site: name of a person \(1\)") as caught:
         build_release(
             write_table(tmp_path / "named", cases[0], named, cases[2]),
             settings=settings,
