@@ -51,9 +51,9 @@ def demo() -> ExperimentPlan:
     return ExperimentPlan(
         "demo",
         num_small=24,
-        mae=presets.mae_demo().model_copy(update={"num_steps": 120, "save_every_steps": 120}),
+        mae=presets.mae_demo().model_copy(update={"num_steps": 75, "save_every_steps": 75}),
         territory=presets.territory_demo().model_copy(
-            update={"num_steps": 240, "save_every_steps": 120}
+            update={"num_steps": 150, "save_every_steps": 75}
         ),
     )
 

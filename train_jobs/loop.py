@@ -20,6 +20,7 @@ from torch import Tensor, distributed, nn
 from torch.utils.data import DataLoader
 
 from pirta.errors import StoreError, TrainingError
+from pirta.models.runtime import fastest_precision
 from pirta.models.weights import load_weights
 from train_jobs.data import Batch, StepBatches
 from train_jobs.optimizer import make_optimizer, rate, set_rate
@@ -70,6 +71,8 @@ class _Loop:
         self._settings = settings
         self._worker = worker
         self._pieces = pieces_of(settings, rank=worker.rank, world=worker.world)
+        fastest = fastest_precision(worker.device.type)
+        self._is_half = settings.use_bf16 and fastest == "bfloat16"
         task.model.to(worker.device)
         with tempfile.TemporaryDirectory(prefix="pirta-restore-") as name:
             folder = Path(name)
@@ -137,8 +140,7 @@ class _Loop:
         """Add a piece's share to the gradients."""
         # Workers' gradients are averaged: this makes it the mean over all the pieces.
         share = self._worker.world / self._settings.num_pieces
-        device = self._worker.device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self._settings.use_bf16):
+        with torch.autocast(self._worker.device.type, torch.bfloat16, enabled=self._is_half):
             loss, figures = self._task.loss(self._model, batch)
         (share * loss).backward()  # type: ignore[no-untyped-call]
         return {"loss": float(loss.detach()), **figures}

@@ -37,7 +37,8 @@ class LoopSettings(BaseModel):
         num_threads: torch threads a worker.
         loader_processes: processes beside a worker that make its examples.
         save_every_steps: steps between two checkpoints to resume from.
-        use_bf16: autocast to bfloat16.
+        use_bf16: autocast to bfloat16 where the device has units for it; emulated, as on a CPU
+            with AVX2 alone, a step takes about ten times as long.
         layer_decay: the rate of each layer as a share of that of the next one above; 1 is off.
         strategy: how several workers hold the network: "ddp" a copy each, "fsdp2" cut over them.
         checkpoint_activations: blocks compute their activations again in the backward pass: about

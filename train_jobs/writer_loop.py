@@ -24,6 +24,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from pirta.models.runtime import fastest_precision
 from train_jobs.progress import ProgressWriter
 from train_jobs.writer_presets import LoopSettings
 from train_jobs.writer_tokens import TokenRow, batch_of
@@ -125,7 +126,9 @@ def _step(
     torch.manual_seed(settings.seed * 1_000_003 + step)  # dropout
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(step, len(plan), settings)
-    with torch.autocast(ids_BT.device.type, dtype=torch.bfloat16, enabled=settings.use_bf16):
+    device = ids_BT.device.type
+    is_half = settings.use_bf16 and fastest_precision(device) == "bfloat16"
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=is_half):
         loss: Tensor = model(input_ids=ids_BT, attention_mask=mask_BT, labels=labels_BT).loss
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
