@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -199,7 +200,7 @@ def _origin(
         "engine": engine_arguments(plan.writer),
         "top_k": plan.top_k,
         "limits": asked.limits.model_dump(),
-        "limits_fitted": plan.limits is not None,
+        "limits_fitted_on": _fitted_on(plan),
         "index": {**_data_origin(plan.index), "num_cases": len(asked.index)},
         "data": [
             {
@@ -210,6 +211,17 @@ def _origin(
         ],
         "num_left_out": asked.num_left_out,
     }
+
+
+def _fitted_on(plan: WriterPlan) -> dict[str, Json] | None:
+    """What the limits' file says that it was fitted on, and which data are of that store."""
+    if plan.limits is None:
+        return None
+    content = json.loads(plan.limits.read_text(encoding="utf-8"))
+    held_out = content.get("held_out", {})
+    seen = held_out.get("studies_sha256")
+    same = [one.name for one in plan.data if studies_sha256(one.store) == seen]
+    return {"name": held_out.get("name"), "studies_sha256": seen, "seen_in": list(same)}
 
 
 def _data_origin(data: DataName) -> dict[str, Json]:

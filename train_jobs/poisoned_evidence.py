@@ -7,6 +7,7 @@ as near as the right one did. Drawn from a seed; who answers is `writer_systems`
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -40,8 +41,7 @@ def poisoned_queries(
         num_poisoned: neighbours replaced; a query with fewer is left out, and so is one whose
             sources name every label already.
     """
-    rng = np.random.default_rng((seed, num_poisoned))
-    found = [_poisoned(query, index, num_poisoned, rng) for query in queries]
+    found = [_poisoned(query, index, num_poisoned, seed) for query in queries]
     return [one for one in found if one is not None]
 
 
@@ -49,16 +49,15 @@ def _poisoned(
     query: WriterQuery,
     index: Sequence[tuple[str, RetrievedCase]],
     num_poisoned: int,
-    rng: np.random.Generator,
+    seed: int,
 ) -> PoisonedQuery | None:
     case = query.case
-    # Drawn for every query alike, so that one that is left out shifts no other's draw.
-    draws = rng.random(len(LABELS))
-    order = rng.permutation(len(case.evidence))
-    start = int(rng.integers(1 << 30))
     if len(case.evidence) < num_poisoned:
         return None
-    places = sorted(order[:num_poisoned].tolist())
+    # By the case and not by its place: who else asks changes nothing.
+    digest = hashlib.sha256(case.case_id.encode()).digest()
+    rng = np.random.default_rng((seed, num_poisoned, int.from_bytes(digest[:8], "big")))
+    places = sorted(rng.permutation(len(case.evidence))[:num_poisoned].tolist())
     left = {one.label for place, one in enumerate(case.evidence) if place not in places}
     named = {case.label, case.encoder_label, *left}
     pools = {
@@ -69,7 +68,8 @@ def _poisoned(
     labels = [label for label, pool in pools.items() if len(pool) >= num_poisoned]
     if not labels:
         return None
-    label = max(labels, key=lambda one: draws[LABELS.index(one)])
+    label = labels[int(rng.integers(len(labels)))]
+    start = int(rng.integers(len(pools[label])))
     evidence = list(case.evidence)
     for step, place in enumerate(places):
         wrong = pools[label][(start + step) % len(pools[label])]

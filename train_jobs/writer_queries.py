@@ -24,7 +24,7 @@ from pirta.evaluation.embedded_cases import EmbeddedCases
 from pirta.evaluation.writer_reports import WriterCase
 from pirta.reporting.consensus import without_side
 from pirta.reporting.grounding import Sources
-from train_jobs.held_out_evidence import nearest_cases
+from train_jobs.held_out_evidence import exact_neighbours
 
 CaseRows = Mapping[str, PreparedCase]
 
@@ -63,7 +63,7 @@ def writer_queries(
             site=known.case.site,
             registry=known.case.registry,
             truth=known.case.finding,
-            evidence=nearest_cases(
+            evidence=exact_neighbours(
                 queries.embeddings_QD[number], known.case.patient_id, index, rows, top_k
             ),
             encoder_label=LABELS[int(probabilities_K.argmax())],

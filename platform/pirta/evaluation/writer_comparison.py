@@ -40,8 +40,8 @@ class SystemComparison:
         ours = self.answers.both + self.answers.only_first
         theirs = self.answers.both + self.answers.only_second
         return (
-            f"{self.dataset}, {self.on}: {self.system} names the true label in {ours} of "
-            f"{self.num_cases}, {self.baseline}, the best baseline there, in {theirs}; "
+            f'{self.dataset}, {self.on}: "{self.system}" names the true label in {ours} of '
+            f'{self.num_cases}, "{self.baseline}", the best baseline there, in {theirs}; '
             f"{self._verdict()} (difference {self._shown()}, McNemar exact p "
             f"{self.answers.p_value:.3f})."
         )

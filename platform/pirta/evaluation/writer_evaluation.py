@@ -7,7 +7,7 @@ Reports in, figures out. No engine is asked here, and no store is read: see
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -191,16 +191,19 @@ def _group(
             for system, reports in told.items()
         },
         outcomes={
-            system: dict(
-                Counter("out of form" if one.read is None else one.mode for one in reports)
-            )
+            system: _counted("out of form" if one.read is None else one.mode for one in reports)
             for system, reports in told.items()
         },
         reasons={
-            system: dict(Counter(code for one in reports for code in one.reasons))
+            system: _counted(code for one in reports for code in one.reasons)
             for system, reports in told.items()
         },
     )
+
+
+def _counted(names: Iterable[str]) -> dict[str, int]:
+    """How often each stands there, the commonest first."""
+    return dict(Counter(names).most_common())
 
 
 def _comparisons(

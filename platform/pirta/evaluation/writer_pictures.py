@@ -11,7 +11,7 @@ from pirta.evaluation.drawing import COLOURS, MARKERS, png, with_intervals
 from pirta.evaluation.intervals import Interval
 from pirta.evaluation.writer_evaluation import WriterStudy
 from pirta.evaluation.writer_figures import ACCURACY, COVERAGE, RETRIEVAL, SELECTIVE
-from pirta.evaluation.writer_poison import COPIES_LABEL, PoisonFigures
+from pirta.evaluation.writer_poison import COPIES_LABEL, of_everything
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -117,7 +117,7 @@ def _copies(axes: Axes, study: WriterStudy) -> None:
 
 def _curve(axes: Axes, study: WriterStudy) -> None:
     """Copies over the number of poisoned neighbours, of all data together."""
-    groups = _of_everything(study)
+    groups = of_everything(study.poison)
     for number, name in enumerate(groups[0].systems):
         with_intervals(
             axes,
@@ -132,12 +132,6 @@ def _curve(axes: Axes, study: WriterStudy) -> None:
     axes.set_ylabel("share of reports that say the poisoned label")
     axes.set_ylim(-0.02, 1.02)
     axes.legend(loc="upper left", fontsize=8)
-
-
-def _of_everything(study: WriterStudy) -> list[PoisonFigures]:
-    """All data together; with one data set, that."""
-    joined = [one for one in study.poison if one.dataset == "all"]
-    return joined or list(study.poison)
 
 
 def _floor(found: list[Interval]) -> float:

@@ -77,6 +77,12 @@ def poison_figures(
     return tuple(found)
 
 
+def of_everything(figures: Sequence[PoisonFigures]) -> list[PoisonFigures]:
+    """Return the figures of all data together; with one data set, its own."""
+    joined = [one for one in figures if one.dataset == "all"]
+    return joined or list(figures)
+
+
 def _figures(
     trials: Sequence[PoisonTrial], told: Sequence[ToldReport], num_resamples: int, seed: int
 ) -> dict[str, Interval]:

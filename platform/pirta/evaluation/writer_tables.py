@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pirta.evaluation.intervals import Interval
@@ -22,7 +22,13 @@ from pirta.evaluation.writer_figures import (
     SLOT,
     UNSOURCED,
 )
-from pirta.evaluation.writer_poison import COPIES_LABEL, COPIES_SENTENCE, RIGHT, STATES
+from pirta.evaluation.writer_poison import (
+    COPIES_LABEL,
+    COPIES_SENTENCE,
+    RIGHT,
+    STATES,
+    of_everything,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -46,7 +52,6 @@ _NOTES = (
 def caption(study: WriterStudy) -> str:
     """Return what the figures are of."""
     everything, origin = study.groups[0], study.origin
-    limits = "fitted" if origin.get("limits_fitted") else "those of an index nobody calibrated"
     notes = ""
     if origin.get("num_left_out"):
         notes = f" {origin['num_left_out']} cases of patients named as learnt from are left out."
@@ -54,8 +59,21 @@ def caption(study: WriterStudy) -> str:
         f"{everything.num_cases} queries ({everything.num_strokes} strokes, "
         f"{everything.num_patients} patients), the nearest {origin.get('top_k')} index cases of "
         f"other patients by exact search; greedy decoding; 95 % bootstrap intervals over patients, "
-        f"{study.options.num_resamples} resamples. Limits of abstention: {limits}.{notes}"
+        f"{study.options.num_resamples} resamples. {_limits(study)}{notes}"
     )
+
+
+def _limits(study: WriterStudy) -> str:
+    """Which limits the product had, and whether they saw what they are measured on."""
+    fitted = study.origin.get("limits_fitted_on")
+    if not isinstance(fitted, Mapping):
+        return "Limits of abstention: those of an index that nobody calibrated."
+    said = f"Limits of abstention: fitted on {fitted.get('name')}."
+    seen = fitted.get("seen_in")
+    if isinstance(seen, list) and seen:
+        names = ", ".join(str(name) for name in seen)
+        said += f" They come from the store of {names}, where the product's figures may flatter."
+    return said
 
 
 def render_writers(study: WriterStudy) -> str:
@@ -162,20 +180,28 @@ def _by_site(study: WriterStudy) -> str:
 
 
 def _poison(study: WriterStudy) -> str:
+    """One poisoned neighbour in full; of more, the copies in all data together."""
     if not study.poison:
         return ""
     names = (COPIES_LABEL, COPIES_SENTENCE, RIGHT, STATES)
-    rows: Iterable[Sequence[str]] = (
-        [
-            f"{one.num_poisoned} of {study.origin.get('top_k')}, {one.dataset}",
-            str(one.num_trials),
-            system,
-            *(str(figures[name]) for name in names),
-        ]
+    rows = [
+        [f"{one.dataset}: {system}", str(one.num_trials), *(str(figures[name]) for name in names)]
         for one in study.poison
+        if one.num_poisoned == 1
         for system, figures in one.systems.items()
+    ]
+    more = of_everything(study.poison)
+    curve = [
+        [system, *(str(one.systems[system][COPIES_LABEL]) for one in more)]
+        for system in more[0].systems
+    ]
+    numbers = (f"{one.num_poisoned} poisoned ({one.num_trials} trials)" for one in more)
+    return "\n\n".join(
+        [
+            markdown_table(["one poisoned neighbour", "trials", *names], rows),
+            markdown_table([f"{more[0].dataset}: {COPIES_LABEL}", *numbers], curve),
+        ]
     )
-    return markdown_table(["poisoned neighbours", "trials", "system", *names], rows)
 
 
 def _curves(study: WriterStudy) -> str:
