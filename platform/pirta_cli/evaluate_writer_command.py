@@ -52,8 +52,9 @@ def writer(
     from pirta.evaluation.writer_tables import render_rich
     from pirta.settings import load_settings
     from pirta_cli.progress import job_progress
-    from train_jobs.evaluate_writer import WriterPlan, run_writer_evaluation
+    from train_jobs.evaluate_writer import run_writer_evaluation
     from train_jobs.evaluation_data import parse_data
+    from train_jobs.writer_plan import WriterPlan
 
     values = load_settings(settings)
     plan = WriterPlan(
