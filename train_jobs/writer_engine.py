@@ -10,6 +10,7 @@ configurations against each other.
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
 from collections.abc import AsyncIterator, Callable
@@ -115,6 +116,9 @@ async def open_engine(
     finally:
         engine.shutdown()
         asked.forget()
+        del engine
+        # Its parts refer to each other in a circle, and end badly when the interpreter does.
+        gc.collect()
 
 
 def engine_arguments(settings: WriterSettings) -> dict[str, Any]:
@@ -199,5 +203,5 @@ class VllmEngine:
         return text
 
     def forget(self) -> None:
-        """Let go of the engine: what is left of it must not outlive the interpreter's modules."""
+        """Let go of the engine, which has ended."""
         self._engine = None
