@@ -15,7 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "RESULTS.md"
-PICTURES = ("roc", "sensitivity_by_size", "precision_by_data", "reliability", "projection_by_label")
+PICTURES = (
+    "roc", "sensitivity_by_size", "precision_by_data", "reliability", "projection_by_label",
+    "text_and_image", "risk_coverage", "poisoned_copies", "poisoned_curve",
+)  # fmt: skip
 
 
 def put_in(page: str, name: str, content: str) -> str:

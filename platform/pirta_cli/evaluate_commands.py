@@ -1,4 +1,4 @@
-"""`pirta evaluate`: what an encoder can and cannot do, in figures with intervals."""
+"""`pirta evaluate`: what encoder and writer can and cannot do, in figures with intervals."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pirta_cli.evaluate_writer_command import writer
 from pirta_cli.options import SettingsOption
 
 if TYPE_CHECKING:
     from pirta.contracts.release import Release
     from pirta.settings import Settings
 
-app = typer.Typer(help="Measure an encoder on held-out studies.", no_args_is_help=True)
+app = typer.Typer(help="Measure encoder and writer on held-out studies.", no_args_is_help=True)
+app.command("writer")(writer)
 
 
 @app.command("encoder")

@@ -1,4 +1,4 @@
-"""An encoder's study as pictures, one message each, PNG; matplotlib draws without a display.
+"""An encoder's study as pictures, one message each, PNG (see `drawing`).
 
 A picture whose figures are not defined (no stroke, no projection) is left out.
 
@@ -7,34 +7,25 @@ Axis suffixes: Q cases, P the projection's plane.
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pirta.contracts.finding import LABELS
 from pirta.evaluation.calibration import ReliabilityBin
+from pirta.evaluation.drawing import COLOURS, MARKERS, png, with_intervals
 from pirta.evaluation.encoder_study import EncoderStudy
-from pirta.evaluation.intervals import Interval
 from pirta.evaluation.projection import Projection
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    Draw: TypeAlias = Callable[[Axes], None]
+    from pirta.evaluation.drawing import Draw
 
-_DPI = 130
-_SIZE_INCH = (6.0, 4.6)
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
-_COLOURS = (
-    "#999999", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442",
-)  # fmt: skip
 # Curves that are all this good are shown in the upper left quarter alone.
 _GOOD_AREA = 0.95
-_MARKERS = "osD^vPX*"
 _SPECIFICITY = "any lesion at threshold: specificity"
 
 
@@ -55,20 +46,7 @@ def draw_figures(study: EncoderStudy) -> dict[str, bytes]:
         drawn["projection_by_label"] = lambda axes: _plane(axes, plane, names, order, "label")
         sites = sorted(set(queries.sites.tolist()))
         drawn["projection_by_site"] = lambda axes: _plane(axes, plane, queries.sites, sites, "site")
-    return {name: _png(draw) for name, draw in drawn.items()}
-
-
-def _png(draw: Draw) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=_SIZE_INCH, dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    draw(figure.add_subplot())
-    buffer = io.BytesIO()
-    # Without the library's version in it, the same figures are the same bytes.
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return {name: png(draw) for name, draw in drawn.items()}
 
 
 def _confusion(axes: Axes, study: EncoderStudy) -> None:
@@ -112,7 +90,7 @@ def _roc(axes: Axes, study: EncoderStudy) -> None:
             continue
         false_share, true_share, _ = roc_curve(some.is_stroke_Q, some.lesion_scores_Q)
         area = figures[name]["any lesion: AUROC"]
-        colour = "black" if name == "all" else _COLOURS[number % len(_COLOURS)]
+        colour = "black" if name == "all" else COLOURS[number % len(COLOURS)]
         axes.step(
             false_share, true_share, where="post", color=colour, label=f"{name}: AUROC {area}"
         )
@@ -140,11 +118,11 @@ def _reliability(axes: Axes, study: EncoderStudy) -> None:
     evaluation = study.evaluation
     figures = evaluation.figures
     axes.plot([0, 1], [0, 1], ":", color="grey", linewidth=1, label="what it says is what holds")
-    _bins(axes, evaluation.reliability, _COLOURS[2], f"as it is: ECE {figures['ECE']}")
+    _bins(axes, evaluation.reliability, COLOURS[2], f"as it is: ECE {figures['ECE']}")
     if evaluation.temperature is not None:
         scaled = figures["ECE, temperature scaled"]
         label = f"temperature {evaluation.temperature:.2f}: ECE {scaled}"
-        _bins(axes, evaluation.reliability_scaled, _COLOURS[1], label)
+        _bins(axes, evaluation.reliability_scaled, COLOURS[1], label)
     axes.set_xlabel("mean probability of the likeliest class")
     axes.set_ylabel("share called rightly")
     axes.set_title(f"{evaluation.options.num_bins} bins of equal mass", fontsize=11)
@@ -168,7 +146,7 @@ def _size_curve(axes: Axes, study: EncoderStudy) -> None:
         # A little apart, so that the intervals of equal volumes do not hide each other.
         at_ml = [point.volume_ml * 1.06 ** (number - (len(groups) - 1) / 2) for point in curve]
         specificity = group.figures.get(_SPECIFICITY, group.figures["any lesion: specificity"])
-        _with_intervals(
+        with_intervals(
             axes, at_ml, [point.sensitivity for point in curve], number, fmt="o-",
             label=f"{group.name}: specificity {specificity}",
         )  # fmt: skip
@@ -195,25 +173,6 @@ def _size_curve(axes: Axes, study: EncoderStudy) -> None:
     axes.set_title(f"called by {called}", fontsize=11)
 
 
-def _with_intervals(
-    axes: Axes,
-    places: Sequence[float],
-    found: Sequence[Interval],
-    number: int,
-    *,
-    fmt: str,
-    label: str,
-) -> None:
-    """Draw figures with their intervals; one without an interval is a bare mark."""
-    values = np.array([one.value for one in found])
-    below = values - np.array([one.low for one in found])
-    above = np.array([one.high for one in found]) - values
-    axes.errorbar(
-        places, values, yerr=np.clip(np.nan_to_num([below, above]), 0, None), capsize=3, fmt=fmt,
-        color=_COLOURS[(number + 1) % len(_COLOURS)], label=label,
-    )  # fmt: skip
-
-
 def _precision(axes: Axes, study: EncoderStudy) -> None:
     evaluation = study.evaluation
     ranks = evaluation.options.ranks
@@ -221,12 +180,12 @@ def _precision(axes: Axes, study: EncoderStudy) -> None:
     places = np.arange(len(ranks), dtype=float)
     for number, group in enumerate(groups):
         shift = 0.6 * (number + 0.5) / len(groups) - 0.3
-        _with_intervals(
+        with_intervals(
             axes,
             list(places + shift),
             [group.figures[f"precision@{k}"] for k in ranks],
             number,
-            fmt=_MARKERS[number % len(_MARKERS)],
+            fmt=MARKERS[number % len(MARKERS)],
             label=f"{group.name} ({group.num_cases})",
         )
     low = min(
@@ -248,7 +207,7 @@ def _plane(
         if rows_Q.any():
             axes.scatter(
                 plane.plane_QP[rows_Q, 0], plane.plane_QP[rows_Q, 1], s=14, alpha=0.8, linewidths=0,
-                color=_COLOURS[number % len(_COLOURS)], marker=_MARKERS[number % len(_MARKERS)],
+                color=COLOURS[number % len(COLOURS)], marker=MARKERS[number % len(MARKERS)],
                 label=f"{name.replace('_', ' ')} ({int(rows_Q.sum())})",
             )  # fmt: skip
     axes.set_xticks([])
