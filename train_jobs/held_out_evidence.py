@@ -43,7 +43,7 @@ def held_out_evidence(
     cases, same = [], []
     for row in range(len(queries)):
         known = rows[str(queries.case_ids[row])]
-        evidence = _neighbours(
+        evidence = exact_neighbours(
             queries.embeddings_QD[row], str(queries.patient_ids[row]), index, rows, top_k
         )
         votes = consensus(evidence)
@@ -62,13 +62,14 @@ def held_out_evidence(
     return HeldOutEvidence(tuple(cases), tuple(same))
 
 
-def _neighbours(
+def exact_neighbours(
     embedding_D: NDArray[np.float32],
     patient_id: str,
     index: EmbeddedCases,
     rows: Mapping[str, PreparedCase],
     top_k: int,
 ) -> tuple[RetrievedCase, ...]:
+    """Return the nearest cases of an index, nearest first, none of them of this patient."""
     similarity_R = index.embeddings_QD.astype(np.float64) @ embedding_D.astype(np.float64)
     others_R = np.flatnonzero(index.patient_ids != patient_id)
     nearest = others_R[np.argsort(-similarity_R[others_R], kind="stable")][:top_k]
