@@ -31,6 +31,7 @@ class LoopSettings(_Frozen):
         batch_size: examples a step over all workers.
         answers_only: learn the answers' tokens alone, not the prompts'.
         save_every_steps: steps between two checkpoints to resume from.
+        use_bf16: multiply in bfloat16 where the device has units for it.
         rows_at_once: of a worker's share of a step that go through the model together; None is
             all. A step's gradient is the same, it needs less memory and more time.
     """
