@@ -52,7 +52,9 @@ docs: setup ## write docs/SETTINGS.md and docs/ERRORS.md anew from the code
 	@$(BIN)/python scripts/write_reference.py
 
 # The shipped weights, from nothing; hours on two cores. Each step resumes where it was stopped,
-# and leaves a manifest with settings, commit, data and sha256 beside its weights.
+# and leaves a manifest with settings, commit, data and sha256 beside its weights. The writer
+# learns from cases that the encoder did not: half of val's patients, with lesions put into their
+# normal brains. The other half (train_jobs.prompt_patients) is left to measure on.
 weights: setup ## make the shipped weights anew, in RUNS=runs/weights, and put them in their place
 	$(BIN)/pirta cohort make $(RUNS)/cohort --preset training
 	$(BIN)/pirta preprocess $(RUNS)/cohort/cohort.parquet $(RUNS)/store
@@ -60,7 +62,13 @@ weights: setup ## make the shipped weights anew, in RUNS=runs/weights, and put t
 	$(BIN)/pirta train territory --run demo --data $(RUNS)/store --mae $(RUNS)/mae/weights \
 		$(if $(GUESTS),--guests $(GUESTS)) --out $(RUNS)/territory
 	$(BIN)/pirta train writer-base --run demo --out $(RUNS)/writer_base
-	$(BIN)/pirta train writer --run demo --base $(RUNS)/writer_base/weights --out $(RUNS)/writer
+	test -f $(RUNS)/val_lesions/studies.parquet || $(BIN)/pirta cohort insert $(RUNS)/store \
+		$(RUNS)/val_lesions --from-split val --count 8 --seed 1 --no-normals
+	$(BIN)/python -m train_jobs.make_writer_prompts --encoder $(RUNS)/territory/weights \
+		--index $(RUNS)/store:train --queries $(RUNS)/store:val $(RUNS)/val_lesions \
+		--out $(RUNS)/prompts/writer.jsonl
+	$(BIN)/pirta train writer --run demo --base $(RUNS)/writer_base/weights \
+		--prompts $(RUNS)/prompts/writer.jsonl --out $(RUNS)/writer
 	mkdir -p $(WEIGHTS)
 	rm -rf $(WEIGHTS)/encoder $(WEIGHTS)/writer_base $(WEIGHTS)/writer_adapter
 	cp -r $(RUNS)/territory/weights $(WEIGHTS)/encoder

@@ -23,13 +23,18 @@ from train_jobs.worker import Worker
 
 @dataclass(frozen=True)
 class Origin:
-    """What a finished stage's manifest has to name."""
+    """What a finished stage's manifest has to name.
+
+    Attributes:
+        patients: that it learnt from; see `tuned_patients`.
+    """
 
     run: dict[str, Any]
     data_sha256: str
     fingerprint: str
     metrics: dict[str, float]
     command: str
+    patients: frozenset[str]
 
 
 class LoadPool(Protocol):
@@ -121,14 +126,14 @@ def run_job(job: EncoderJob, place: JobPlace) -> CheckpointManifest:
             checkpoints=place.checkpoints,
             show=place.show,
         )
-        data_sha256, fingerprint = pool.data_sha256, pool.fingerprint
-    return export(
-        place.out,
-        stored,
-        lambda files, folder, figures: job.write(
-            files, folder, Origin(run, data_sha256, fingerprint, figures, _command(job, place))
-        ),
-    )
+        data_sha256, fingerprint, patients = pool.data_sha256, pool.fingerprint, pool.patients
+
+    def write(files: Path, folder: Path, figures: dict[str, float]) -> CheckpointManifest:
+        command = _command(job, place)
+        origin = Origin(run, data_sha256, fingerprint, figures, command, patients)
+        return job.write(files, folder, origin)
+
+    return export(place.out, stored, write)
 
 
 def _command(job: EncoderJob, place: JobPlace) -> str:

@@ -1,27 +1,27 @@
 """Fine-tune the writer with LoRA: `python -m train_jobs.finetune_writer --run demo`.
 
 Learns the answer to prompts of the paper's Table 3, with the loss on the answer alone. `demo`
-draws its prompts from a seed; `paper` takes Llama-3-8B-Instruct and a file of prompts made from
-verified cases (`--prompts`, one JSON object a line: `registry`, `neighbours`, `truth`; see
-`writer_prompts`). The result is an adapter folder that PEFT and vLLM load, with a manifest that
-names the base it belongs to.
+draws its prompts from a seed, beside those of a file where one is given; `paper` takes
+Llama-3-8B-Instruct and a file of prompts made from verified cases (`--prompts`, which
+`make_writer_prompts` makes); `qlora` is the same on one small GPU. The result is an adapter folder
+that PEFT and vLLM load, with a manifest that names the base it belongs to.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from pirta.errors import TrainingError
 from pirta.models.checkpoint import CheckpointManifest, write_manifest
 from pirta.settings import SHIPPED_WEIGHTS
 from train_jobs.launch import launch
-from train_jobs.writer_corpus import WriterExample, writer_example
+from train_jobs.writer_corpus import WriterExample
+from train_jobs.writer_examples import ExampleSets, example_sets, poisoned_examples
 from train_jobs.writer_folder import (
     base_sha256,
     check_target,
@@ -32,9 +32,10 @@ from train_jobs.writer_folder import (
     write_json,
 )
 from train_jobs.writer_loop import load_weights, run_loop
+from train_jobs.writer_model import build_model, check_four_bit
 from train_jobs.writer_presets import ADAPTER_RUNS, LORA_TARGETS, AdapterRun, named_run
-from train_jobs.writer_prompts import examples_sha256, read_examples
-from train_jobs.writer_scores import baseline_scores, scores, write_answers
+from train_jobs.writer_prompts import examples_sha256
+from train_jobs.writer_scores import baseline_scores, poison_scores, scores, write_answers
 from train_jobs.writer_tokens import token_row
 
 JOB = "writer_adapter"
@@ -90,6 +91,8 @@ def finetune(
             "with --base.",
         )
     check_target(to)
+    check_four_bit(run)
+    sets = example_sets(run, prompts)  # a file that cannot be used is told before Ray starts
     base_hash = base_sha256(base)
     result = launch(
         train_loop,
@@ -99,6 +102,7 @@ def finetune(
             "base": str(base.resolve()),
             "base_sha256": base_hash,
             "prompts": None if prompts is None else str(prompts.resolve()),
+            "examples_sha256": examples_sha256(sets.learnt),
         },
         run_dir=run_dir,
         name=JOB,
@@ -113,7 +117,7 @@ def finetune(
     assert result.checkpoint is not None
     with result.checkpoint.as_directory() as folder:
         load_weights(model, Path(folder))
-    return export_adapter(model, run, base, to, prompts=prompts, base_hash=base_hash)
+    return export_adapter(model, run, base, to, prompts=prompts, sets=sets, base_hash=base_hash)
 
 
 def train_loop(config: dict[str, Any]) -> None:
@@ -122,8 +126,7 @@ def train_loop(config: dict[str, Any]) -> None:
     base = Path(config["base"])
     prompts = None if config["prompts"] is None else Path(config["prompts"])
     tokenizer = load_tokenizer(base)
-    examples, _ = training_examples(run, prompts)
-    rows = [token_row(tokenizer, example.chat) for example in examples]
+    rows = [token_row(tokenizer, one.chat) for one in example_sets(run, prompts).learnt]
     run_loop(
         build_model(run, base),
         rows,
@@ -133,55 +136,17 @@ def train_loop(config: dict[str, Any]) -> None:
     )
 
 
-def training_examples(
-    run: AdapterRun, prompts: Path | None
-) -> tuple[list[WriterExample], list[WriterExample]]:
-    """Return the examples to learn and those held out, the same each time.
-
-    Of a file of real prompts the last `num_held_out` lines, at most a fifth, are held out: the
-    file has to be in an order that keeps a patient's cases together.
-    """
-    if prompts is not None:
-        examples = read_examples(prompts)
-        kept = max(1, min(run.num_held_out, len(examples) // 5))
-        return examples[:-kept], examples[-kept:]
-    learned = np.random.default_rng((run.loop.seed, 3))
-    held_out = np.random.default_rng((run.loop.seed, 4))
-    return (
-        [writer_example(learned) for _ in range(run.num_examples)],
-        [writer_example(held_out) for _ in range(run.num_held_out)],
-    )
-
-
-def build_model(run: AdapterRun, base: Path) -> Any:
-    """Return the frozen base with fresh LoRA layers drawn from the run's seed."""
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_pretrained(
-        base,
-        local_files_only=True,
-        dtype=torch.bfloat16 if run.loop.use_gpu else torch.float32,
-        use_safetensors=True,
-    )
-    torch.manual_seed(run.loop.seed)
-    return get_peft_model(
-        model,
-        LoraConfig(
-            r=run.lora_rank,
-            lora_alpha=run.lora_alpha,
-            lora_dropout=run.lora_dropout,
-            target_modules=list(LORA_TARGETS),
-            task_type="CAUSAL_LM",
-        ),
-    )
-
-
 def export_adapter(
-    model: Any, run: AdapterRun, base: Path, to: Path, *, prompts: Path | None, base_hash: str
+    model: Any,
+    run: AdapterRun,
+    base: Path,
+    to: Path,
+    *,
+    prompts: Path | None,
+    sets: ExampleSets,
+    base_hash: str,
 ) -> CheckpointManifest:
     """Write the adapter with its manifest, measured with and without it on held-out prompts."""
-    learned, held_out = training_examples(run, prompts)
     with filled_folder(to) as folder:
         model.save_pretrained(folder)
         # PEFT's model card and config hold the base's path on this machine.
@@ -196,32 +161,47 @@ def export_adapter(
             kind=JOB,
             config=config | {"base_sha256": base_hash},
             run=run.model_dump(mode="json"),
-            data_sha256=examples_sha256(learned),
+            data_sha256=examples_sha256(sets.learnt),
             preprocessing_fingerprint=None,
-            metrics=held_out_metrics(model.eval(), load_tokenizer(base), run, held_out),
+            metrics=held_out_metrics(model.eval(), load_tokenizer(base), run, sets),
             command=f"python -m train_jobs.finetune_writer --run {run.name}"
             + ("" if prompts is None else f" --prompts {prompts.name}"),
         )
 
 
 def held_out_metrics(
-    model: Any, tokenizer: Any, run: AdapterRun, held_out: list[WriterExample]
+    model: Any, tokenizer: Any, run: AdapterRun, sets: ExampleSets
 ) -> dict[str, float]:
-    """Return scores on held-out prompts, the same without the adapter, and two baselines."""
-    users = [str(example.chat.user) for example in held_out]
-    with_adapter = scores(held_out, write_answers(model, tokenizer, users))
-    with model.disable_adapter():
-        without = scores(held_out, write_answers(model, tokenizer, users))
-    rng = np.random.default_rng((run.loop.seed, 5))
-    poisoned = [writer_example(rng, poisoned=True) for _ in range(run.num_held_out)]
-    answers = write_answers(model, tokenizer, [str(example.chat.user) for example in poisoned])
-    return {
-        **with_adapter,
-        **{f"{name}_without_adapter": value for name, value in without.items()},
-        **baseline_scores(held_out),
-        "poisoned_one_of_five_equals_truth": scores(poisoned, answers)["equals_truth"],
-        "num_held_out": float(len(held_out)),
-    }
+    """Return scores on held-out prompts, drawn and real, beside rules and the bare base.
+
+    Figures of a file's prompts begin with `real_`; the poisoned ones among them are counted apart.
+    """
+    found: dict[str, float] = {}
+    real = [one for one in sets.held_out_real if one.poisoned_rank is None]
+    for name, examples in (("", list(sets.held_out_drawn)), ("real_", real)):
+        if not examples:
+            continue
+        with_adapter = scores(examples, _answers(model, tokenizer, examples))
+        with model.disable_adapter():
+            without = scores(examples, _answers(model, tokenizer, examples))
+        found |= {f"{name}{key}": value for key, value in with_adapter.items()}
+        found |= {f"{name}{key}_without_adapter": value for key, value in without.items()}
+        found |= {f"{name}{key}": value for key, value in baseline_scores(examples).items()}
+        found[f"{name}num_held_out"] = float(len(examples))
+    poisoned = poisoned_examples(run)
+    answers = _answers(model, tokenizer, poisoned)
+    found["poisoned_one_of_five_equals_truth"] = scores(poisoned, answers)["equals_truth"]
+    found |= poison_scores(poisoned, answers)
+    spoilt = [one for one in sets.held_out_real if one.poisoned_rank is not None]
+    if spoilt:
+        real_answers = _answers(model, tokenizer, spoilt)
+        figures = poison_scores(spoilt, real_answers)
+        found |= {f"real_{key}": value for key, value in figures.items()}
+    return found
+
+
+def _answers(model: Any, tokenizer: Any, examples: Sequence[WriterExample]) -> list[str]:
+    return write_answers(model, tokenizer, [str(example.chat.user) for example in examples])
 
 
 if __name__ == "__main__":

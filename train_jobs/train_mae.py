@@ -18,6 +18,7 @@ from train_jobs.loop import run_loop
 from train_jobs.presets import MAE_RUNS, MaeRun, find_run
 from train_jobs.tasks import MAE_KIND, MaeTask, make_mae
 from train_jobs.training_pool import LoadCases, TrainingPool, limited, load_training_pool
+from train_jobs.tuned_patients import write_tuned
 from train_jobs.worker import Worker
 
 
@@ -51,6 +52,7 @@ def _job(settings: MaeRun) -> EncoderJob:
         model = make_mae(settings)
         load_weights(files, model)
         save_weights(folder, model, half=True)
+        write_tuned(folder, origin.patients)
         return write_manifest(
             folder,
             kind=MAE_KIND,

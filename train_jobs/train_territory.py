@@ -23,6 +23,7 @@ from train_jobs.loop import run_loop
 from train_jobs.presets import TERRITORY_RUNS, TerritoryRun, find_run
 from train_jobs.tasks import TerritoryTask, load_mae
 from train_jobs.training_pool import LoadCases, TrainingPool, load_training_pool
+from train_jobs.tuned_patients import read_tuned, write_tuned
 from train_jobs.worker import Worker
 
 
@@ -66,6 +67,8 @@ def _job(settings: TerritoryRun, mae: Path | None) -> EncoderJob:
     def write(files: Path, folder: Path, origin: Origin) -> CheckpointManifest:
         model = TerritoryEncoder(settings.encoder)
         load_weights(files, model)
+        pretrained = read_tuned(mae) if mae is not None else None
+        write_tuned(folder, origin.patients | (pretrained or frozenset()))
         return save_encoder(
             folder,
             model,

@@ -18,6 +18,7 @@ from pirta.cohort.known_labels import check_labels_known
 from pirta.cohort.prepared_store import PreparedCase, load_labels, load_volume, read_prepared
 from pirta.contracts.finding import Finding, Label
 from pirta.errors import ManifestError
+from train_jobs.tuned_patients import patient_hash
 
 NO_HOSTS = "The training store holds no normal case with a territory map."
 GUESTS_REMEDY = "Make it with `pirta cohort hosts STORE OUT --split train`, of normals only."
@@ -52,6 +53,7 @@ class TrainingPool:
         fingerprint: of the preprocessing, the same for all.
         data_sha256: over the ids, findings, volumes, masks and territory maps.
         guests: normal brains of another store, with a territory map each: a hospital's own.
+        patients: of all cases and guests, as `tuned_patients.patient_hash` names them.
     """
 
     hosts: tuple[PoolCase, ...]
@@ -59,6 +61,7 @@ class TrainingPool:
     fingerprint: str
     data_sha256: str
     guests: tuple[PoolCase, ...] = ()
+    patients: frozenset[str] = frozenset()
 
     @property
     def cases(self) -> tuple[PoolCase, ...]:
@@ -107,14 +110,16 @@ def load_pool(
             remedy="Preprocess the whole cohort again with one set of settings.",
         )
     cases = map(load_case, chosen) if load is None else load(store, chosen)
-    return _assemble(cases, fingerprints[0])
+    patients = frozenset(patient_hash(row.case.patient_id) for row in chosen)
+    return replace(_assemble(cases, fingerprints[0]), patients=patients)
 
 
 def limited(pool: TrainingPool, num_volumes: int | None) -> TrainingPool:
     """Return a pool of so many cases, the same ones each time, hosts among them; None: all.
 
     Cases are taken in the order of their ids' hashes, with one host first: without any there
-    is nothing to put fresh lesions in. Guests are left out: they would be more volumes.
+    is nothing to put fresh lesions in. Guests are left out: they would be more volumes. The
+    patients stay those of the whole pool: to name one too many is safe.
 
     Raises:
         ManifestError: the pool holds no normal brain with a territory map.
@@ -167,7 +172,12 @@ def load_training_pool(
             remedy=GUESTS_REMEDY,
         )
     both = hashlib.sha256((pool.data_sha256 + others.data_sha256).encode()).hexdigest()
-    return replace(pool, guests=others.hosts, data_sha256=both)
+    return replace(
+        pool,
+        guests=others.hosts,
+        data_sha256=both,
+        patients=pool.patients | others.patients,
+    )
 
 
 def locate(store: str) -> str:

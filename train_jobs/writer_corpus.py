@@ -10,7 +10,7 @@ none of it is a patient. How text becomes tokens is `writer_tokens`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from pirta.contracts.finding import (
     LesionClass,
     Territory,
     finding_sentence,
+    label_of,
 )
 from pirta.contracts.study import Registry
 from pirta.reporting.answer import answer_text
@@ -55,11 +56,18 @@ class Chat:
 
 @dataclass(frozen=True)
 class WriterExample:
-    """A Table-3 prompt with its known answer; neighbours go from the nearest to the farthest."""
+    """A Table-3 prompt with its known answer; neighbours go from the nearest to the farthest.
+
+    Attributes:
+        poisoned_rank: place of the neighbour that was put there on purpose, from 0.
+        patient: whose case it is, as `tuned_patients.patient_hash`; None for made-up ones.
+    """
 
     registry: Registry
     neighbours: tuple[Finding | None, ...]
     truth: Finding | None
+    poisoned_rank: int | None = None
+    patient: str | None = None
 
     @property
     def chat(self) -> Chat:
@@ -88,12 +96,40 @@ def writer_example(rng: np.random.Generator, *, poisoned: bool | None = None) ->
         poisoned = bool(rng.random() < POISONED_SHARE)
     if poisoned:
         neighbours = [truth] * NUM_NEIGHBOURS
-        neighbours[int(rng.integers(NUM_NEIGHBOURS))] = _elsewhere(rng, truth)
+        rank = int(rng.integers(NUM_NEIGHBOURS))
+        neighbours[rank] = _elsewhere(rng, truth)
     else:
+        rank = None
         row = rng.choice(len(_AGREEMENT), p=[share for share, _, _ in _AGREEMENT])
         _, same, near = _AGREEMENT[row]
         neighbours = [_neighbour(rng, truth, same, near) for _ in range(NUM_NEIGHBOURS)]
-    return WriterExample(make_registry(rng, truth), tuple(neighbours), truth)
+    return WriterExample(make_registry(rng, truth), tuple(neighbours), truth, rank)
+
+
+def with_fewer_neighbours(rng: np.random.Generator, example: WriterExample) -> WriterExample:
+    """Return the prompt as a smaller index would give it: from one neighbour to all but one.
+
+    Those that are left keep their order. A poisoned neighbour is not kept as one: with few
+    others nothing tells it from the truth.
+    """
+    total = len(example.neighbours)
+    kept = sorted(rng.choice(total, size=int(rng.integers(1, total)), replace=False).tolist())
+    neighbours = tuple(example.neighbours[rank] for rank in kept)
+    return replace(example, neighbours=neighbours, poisoned_rank=None)
+
+
+def names_its_answer(example: WriterExample) -> bool:
+    """Say whether the neighbours of the true label name the answer's class and type.
+
+    Where they do not, the answer cannot be read off the evidence, and the checks of a served
+    report would refuse it: whoever learns it learns to invent.
+    """
+    same = [one for one in example.neighbours if label_of(one) is label_of(example.truth)]
+    if example.truth is None or not same:
+        return bool(same)
+    return example.truth.lesion_class in {one.lesion_class for one in same if one} and (
+        example.truth.infarct_type in {one.infarct_type for one in same if one}
+    )
 
 
 def base_document(rng: np.random.Generator) -> Chat:

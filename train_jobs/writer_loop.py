@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from pirta.models.runtime import fastest_precision
 from train_jobs.progress import ProgressWriter
 from train_jobs.writer_presets import LoopSettings
-from train_jobs.writer_tokens import TokenRow, batch_of
+from train_jobs.writer_tokens import NOT_LEARNED, TokenRow, batch_of
 
 STATE_NAME = "state.safetensors"
 PROGRESS_EVERY_STEPS = 10
@@ -126,15 +126,37 @@ def _step(
     torch.manual_seed(settings.seed * 1_000_003 + step)  # dropout
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(step, len(plan), settings)
-    device = ids_BT.device.type
-    is_half = settings.use_bf16 and fastest_precision(device) == "bfloat16"
-    with torch.autocast(device, dtype=torch.bfloat16, enabled=is_half):
-        loss: Tensor = model(input_ids=ids_BT, attention_mask=mask_BT, labels=labels_BT).loss
-    loss.backward()  # type: ignore[no-untyped-call]
+    # Without units for it torch emulates bfloat16, which takes many times as long.
+    half = settings.use_bf16 and fastest_precision(str(ids_BT.device)) == "bfloat16"
+    total = 0.0
+    for part, share in row_parts(labels_BT, settings.rows_at_once):
+        with torch.autocast(ids_BT.device.type, dtype=torch.bfloat16, enabled=half):
+            loss: Tensor = (
+                share
+                * model(
+                    input_ids=ids_BT[part], attention_mask=mask_BT[part], labels=labels_BT[part]
+                ).loss
+            )
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += float(loss.detach())
     nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return float(loss.detach())
+    return total
+
+
+def row_parts(labels_BT: Tensor, rows_at_once: int | None) -> list[tuple[slice, float]]:
+    """Return a batch's rows in parts, each with its share of the tokens that are learnt.
+
+    The model's loss is the mean over a part's tokens: weighted by these shares, the parts' losses
+    sum up to the whole batch's, and so do their gradients.
+    """
+    size = rows_at_once or len(labels_BT)
+    # The model predicts each token from those before it, so that the first is never learnt.
+    learnt_B = (labels_BT[:, 1:] != NOT_LEARNED).sum(dim=1)
+    parts = [slice(start, start + size) for start in range(0, len(labels_BT), size)]
+    total = float(learnt_B.sum())
+    return [(part, float(learnt_B[part].sum()) / total) for part in parts]
 
 
 def _report(

@@ -31,6 +31,9 @@ class LoopSettings(_Frozen):
         batch_size: examples a step over all workers.
         answers_only: learn the answers' tokens alone, not the prompts'.
         save_every_steps: steps between two checkpoints to resume from.
+        use_bf16: multiply in bfloat16 where the device has units for it.
+        rows_at_once: of a worker's share of a step that go through the model together; None is
+            all. A step's gradient is the same, it needs less memory and more time.
     """
 
     epochs: int = Field(ge=1)
@@ -46,6 +49,7 @@ class LoopSettings(_Frozen):
     num_threads: int = Field(default=1, ge=1)
     use_gpu: bool = False
     use_bf16: bool = True
+    rows_at_once: int | None = Field(default=None, ge=1)
 
 
 class BaseRun(_Frozen):
@@ -70,13 +74,21 @@ class AdapterRun(_Frozen):
     Attributes:
         base_name: what the adapter's config calls its base; a name, never a path.
         num_examples: prompts drawn from the seed where no file of real ones is given.
+        num_beside_real: prompts drawn from the seed that are learnt beside a file's.
+        real_copies: how often a file's prompts are learnt in an epoch, beside drawn ones.
+        missing_share: of the drawn prompts that lose some of their neighbours.
+        four_bit: hold the frozen base in 4 bits (QLoRA); needs a GPU and bitsandbytes.
     """
 
     name: str
     loop: LoopSettings
     base_name: str = "writer_base"
     num_examples: int = Field(ge=1)
+    num_beside_real: int = Field(default=0, ge=0)
+    real_copies: int = Field(default=1, ge=1)
+    missing_share: float = Field(default=0.0, ge=0, le=1)
     num_held_out: int = Field(default=300, ge=1)
+    four_bit: bool = False
     lora_rank: int = Field(default=8, ge=1)
     lora_alpha: int = Field(default=16, ge=1)
     lora_dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -113,6 +125,13 @@ def adapter_paper() -> AdapterRun:
     )  # fmt: skip
 
 
+def adapter_qlora() -> AdapterRun:
+    """The paper's run on one small GPU: the base in 4 bits, two prompts at a time."""
+    run = adapter_paper()
+    loop = run.loop.model_copy(update={"num_workers": 1, "num_threads": 4, "rows_at_once": 2})
+    return run.model_copy(update={"name": "qlora", "loop": loop, "four_bit": True})
+
+
 def adapter_demo() -> AdapterRun:
     """The shipped adapter: some 3 minutes on one thread."""
     loop = LoopSettings(
@@ -132,6 +151,7 @@ def adapter_tiny() -> AdapterRun:
 BASE_RUNS: dict[str, Callable[[], BaseRun]] = {"demo": base_demo, "tiny": base_tiny}
 ADAPTER_RUNS: dict[str, Callable[[], AdapterRun]] = {
     "paper": adapter_paper,
+    "qlora": adapter_qlora,
     "demo": adapter_demo,
     "tiny": adapter_tiny,
 }

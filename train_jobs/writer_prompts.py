@@ -1,9 +1,10 @@
 """Table-3 prompts made from verified cases, as JSON lines on disk.
 
 One object a line: `registry` (a registry row), `neighbours` (findings, null for a normal case,
-nearest first) and `truth`. Whoever makes such a file has to keep the query's own patient out of
-the neighbours and retrieve out of fold (an encoder not fine-tuned on the case): otherwise the
-writer learns to copy perfect neighbours. This module cannot see that and does not check it.
+nearest first), `truth`, and where known `patient` and `poisoned_rank` (see
+`writer_corpus.WriterExample`). `make_writer_prompts` makes such a file and proves what this module
+cannot see: that the query's own patient is not among the neighbours, and that the encoder was not
+tuned on them. Otherwise the writer would learn to copy perfect neighbours.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class PromptLine(BaseModel):
     registry: Registry
     neighbours: tuple[Finding | None, ...] = Field(min_length=1)
     truth: Finding | None
+    poisoned_rank: int | None = Field(default=None, ge=0)
+    patient: str | None = None
 
 
 def read_examples(path: Path) -> list[WriterExample]:
@@ -49,7 +52,11 @@ def read_examples(path: Path) -> list[WriterExample]:
                 f"Line {number} of {path} is not a prompt: {', '.join(fields) or 'no JSON'}.",
                 remedy="One JSON object a line with registry, neighbours and truth.",
             ) from None
-        examples.append(WriterExample(item.registry, item.neighbours, item.truth))
+        examples.append(
+            WriterExample(
+                item.registry, item.neighbours, item.truth, item.poisoned_rank, item.patient
+            )
+        )
     if len(examples) < 2:
         raise TrainingError(
             f"The prompts file {path} holds {len(examples)} prompts.",
@@ -73,5 +80,9 @@ def examples_sha256(examples: Sequence[WriterExample]) -> str:
 
 def _line(example: WriterExample) -> str:
     return PromptLine(
-        registry=example.registry, neighbours=example.neighbours, truth=example.truth
+        registry=example.registry,
+        neighbours=example.neighbours,
+        truth=example.truth,
+        poisoned_rank=example.poisoned_rank,
+        patient=example.patient,
     ).model_dump_json()

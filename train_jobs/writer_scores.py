@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from pirta.contracts.finding import Finding, finding_sentence, label_of
+from pirta.contracts.finding import finding_sentence, label_of
 from pirta.errors import WriterOutputError
 from pirta.reporting.answer import parse_answer
 from pirta.reporting.consensus import majority
@@ -68,19 +68,61 @@ def scores(examples: Sequence[WriterExample], answers: Sequence[str]) -> dict[st
 
 
 def baseline_scores(examples: Sequence[WriterExample]) -> dict[str, float]:
-    """Return the share of examples that two rules get right without any model."""
+    """Return the share of examples that two rules get right without any model.
+
+    `..._equals_truth` asks for the whole sentence, `..._label_equals_truth` for the territory (or
+    normal) alone. `majority_label` counts labels, `majority` sentences.
+    """
     count = len(examples)
-    first = sum(_same(example.neighbours[0], example.truth) for example in examples)
-    most = sum(
-        majority_sentence(example) == finding_sentence(example.truth) for example in examples
+    hits = dict.fromkeys(
+        (
+            "first_neighbour_equals_truth",
+            "majority_equals_truth",
+            "first_neighbour_label_equals_truth",
+            "majority_label_equals_truth",
+        ),
+        0,
     )
-    return {"first_neighbour_equals_truth": first / count, "majority_equals_truth": most / count}
+    for example in examples:
+        truth, label = finding_sentence(example.truth), label_of(example.truth)
+        labels = [label_of(finding) for finding in example.neighbours]
+        hits["first_neighbour_equals_truth"] += finding_sentence(example.neighbours[0]) == truth
+        hits["majority_equals_truth"] += majority_sentence(example) == truth
+        hits["first_neighbour_label_equals_truth"] += labels[0] is label
+        hits["majority_label_equals_truth"] += majority(labels) is label
+    return {name: hit / count for name, hit in hits.items()}
+
+
+def poison_scores(examples: Sequence[WriterExample], answers: Sequence[str]) -> dict[str, float]:
+    """Return what became of the poisoned examples; empty where there is none.
+
+    `copies_poison` is the share of answers with the label that was put there. Only examples count
+    whose label is named by no other neighbour: there the answer can have come from nowhere else.
+    """
+    counted, copied, right = 0, 0, 0
+    for example, answer in zip(examples, answers, strict=True):
+        rank = example.poisoned_rank
+        if rank is None:
+            continue
+        labels = [label_of(finding) for finding in example.neighbours]
+        if labels.count(labels[rank]) > 1:
+            continue
+        counted += 1
+        try:
+            label = label_of(parse_answer(answer).finding)
+        except WriterOutputError:
+            continue
+        copied += label is labels[rank]
+        right += label is label_of(example.truth)
+    if not counted:
+        return {}
+    return {
+        "poisoned_copies_poison": copied / counted,
+        "poisoned_label_equals_truth": right / counted,
+        "num_poisoned": float(counted),
+    }
 
 
 def majority_sentence(example: WriterExample) -> str:
     """Return the most frequent sentence among the neighbours; of tied ones, the nearest."""
     return majority([finding_sentence(finding) for finding in example.neighbours])
-
-
-def _same(left: Finding | None, right: Finding | None) -> bool:
-    return finding_sentence(left) == finding_sentence(right)

@@ -284,6 +284,12 @@ class TrainingError(PirtaError):
     code = "training_failed"
 
 
+class OutOfFoldError(TrainingError):
+    """An encoder was tuned on a patient it is asked about, or nothing proves that it was not."""
+
+    code = "not_out_of_fold"
+
+
 def error_classes() -> list[type[PirtaError]]:
     """Return every class of the tree, the base first, each once."""
     found: list[type[PirtaError]] = [PirtaError]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pirta.contracts.finding import finding_sentence, label_of
-from pirta.reporting.answer import parse_answer
+from pirta.reporting.answer import answer_text, parse_answer
 from train_jobs.writer_corpus import (
     NUM_NEIGHBOURS,
     base_document,
@@ -14,7 +16,7 @@ from train_jobs.writer_corpus import (
     random_finding,
     writer_example,
 )
-from train_jobs.writer_scores import baseline_scores, scores
+from train_jobs.writer_scores import baseline_scores, poison_scores, scores
 
 
 def test_the_same_seed_gives_the_same_examples() -> None:
@@ -44,7 +46,7 @@ def test_a_poisoned_example_has_one_foreign_neighbour_at_any_rank() -> None:
             for rank, finding in enumerate(example.neighbours)
             if label_of(finding) is not label_of(example.truth)
         ]
-        assert len(foreign) == 1
+        assert foreign == [example.poisoned_rank]
         ranks.update(foreign)
     assert ranks == set(range(NUM_NEIGHBOURS))
 
@@ -80,3 +82,41 @@ def test_right_answers_score_one_and_answers_out_of_form_score_nothing() -> None
     right = scores(examples, [example.chat.answer for example in examples])
     assert set(right.values()) == {1.0}
     assert set(scores(examples, ["Well."] * 20).values()) == {0.0}
+
+
+def test_a_rule_that_copies_the_poison_is_caught_and_one_that_weighs_is_not() -> None:
+    rng = np.random.default_rng(0)
+    examples = [writer_example(rng, poisoned=True) for _ in range(40)]
+    copied = [answer_text(one.neighbours[one.poisoned_rank or 0]) for one in examples]
+    found = poison_scores(examples, copied)
+    assert (found["poisoned_copies_poison"], found["poisoned_label_equals_truth"]) == (1.0, 0.0)
+    weighed = poison_scores(examples, [one.chat.answer for one in examples])
+    assert (weighed["poisoned_copies_poison"], weighed["poisoned_label_equals_truth"]) == (0.0, 1.0)
+    assert weighed["num_poisoned"] == 40
+    assert poison_scores(examples, ["Well."] * 40)["poisoned_label_equals_truth"] == 0.0
+
+
+def test_a_label_that_other_neighbours_name_too_is_no_sign_of_copying() -> None:
+    rng = np.random.default_rng(0)
+    example = writer_example(rng, poisoned=True)
+    poison = example.neighbours[example.poisoned_rank or 0]
+    echoed = replace(example, neighbours=(*example.neighbours, poison))
+    assert poison_scores([echoed], [answer_text(poison)]) == {}
+    plain = replace(example, poisoned_rank=None)
+    assert poison_scores([plain], [answer_text(poison)]) == {}
+
+
+def test_the_rules_are_right_where_neighbours_say_so() -> None:
+    rng = np.random.default_rng(0)
+    example = next(
+        one
+        for one in (writer_example(rng, poisoned=True) for _ in range(99))
+        if one.poisoned_rank == 0
+    )
+    found = baseline_scores([example])
+    assert found == {
+        "first_neighbour_equals_truth": 0.0,
+        "majority_equals_truth": 1.0,
+        "first_neighbour_label_equals_truth": 0.0,
+        "majority_label_equals_truth": 1.0,
+    }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pirta.errors import TrainingError
-from train_jobs.finetune_writer import finetune, training_examples
+from train_jobs.finetune_writer import finetune
 from train_jobs.writer_corpus import WriterExample, writer_example
 from train_jobs.writer_presets import adapter_tiny
 from train_jobs.writer_prompts import examples_sha256, read_examples, write_examples
@@ -25,22 +26,20 @@ def test_examples_make_the_round_trip(examples: list[WriterExample], tmp_path: P
     assert read_examples(tmp_path / "prompts.jsonl") == examples
 
 
+def test_a_line_without_patient_and_poison_is_a_prompt_too(
+    examples: list[WriterExample], tmp_path: Path
+) -> None:
+    path = tmp_path / "prompts.jsonl"
+    write_examples(examples[:2], path)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    short = [{key: line[key] for key in ("registry", "neighbours", "truth")} for line in lines]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in short))
+    assert [one.chat for one in read_examples(path)] == [one.chat for one in examples[:2]]
+
+
 def test_the_hash_follows_the_content(examples: list[WriterExample]) -> None:
     assert examples_sha256(examples) == examples_sha256(list(examples))
     assert examples_sha256(examples) != examples_sha256(examples[1:])
-
-
-def test_the_last_fifth_at_most_is_held_out(examples: list[WriterExample], tmp_path: Path) -> None:
-    path = tmp_path / "prompts.jsonl"
-    write_examples(examples, path)
-    learned, held_out = training_examples(adapter_tiny(), path)
-    assert (learned, held_out) == (examples[:16], examples[16:])
-
-
-def test_drawn_examples_are_held_out_by_another_seed() -> None:
-    learned, held_out = training_examples(adapter_tiny(), None)
-    assert len(learned) == 24
-    assert not {item.chat for item in learned} & {item.chat for item in held_out}
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
