@@ -27,6 +27,7 @@ from pirta.errors import (
     RegistryError,
     UnavailableError,
 )
+from pirta.models.writer_memory import ADAPTERS_AT_ONCE
 from pirta.settings import Settings, WriterSettings
 from serve_apps.engines import BASE_MODEL_ID
 from serve_apps.part_checks import check_checkpoint
@@ -177,8 +178,7 @@ def engine_kwargs(writer: WriterSettings) -> dict[str, Any]:
         "gpu_memory_utilization": writer.memory_utilization,
         "tensor_parallel_size": writer.tensor_parallel_size,
         "enable_lora": True,
-        # Two adapters in one batch: the active release's and the one before or after it.
-        "max_loras": 2,
+        "max_loras": ADAPTERS_AT_ONCE,
         "max_lora_rank": writer.max_lora_rank,
         "enable_prefix_caching": True,
         # Compiling pays off on a GPU only.

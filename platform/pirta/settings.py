@@ -126,7 +126,11 @@ class WriterSettings(_Frozen):
     )
     tensor_parallel_size: int = Field(default=1, ge=1, description="GPUs an engine replica.")
     memory_utilization: float = Field(
-        default=0.1, gt=0, le=1, description="Share of CPU or GPU memory the engine may take."
+        default=0.1,
+        gt=0,
+        le=1,
+        description="Share of CPU or GPU memory the engine may take; `pirta writer-memory` tells "
+        "what a base needs.",
     )
     max_model_tokens: int = Field(default=1024, ge=256, description="Longest prompt plus answer.")
     max_answer_tokens: int = Field(default=256, ge=32, description="Longest answer.")

@@ -24,6 +24,7 @@ from pirta_cli import (
     serve_command,
     structure_command,
     train_commands,
+    writer_memory_command,
 )
 
 EXIT_USER_ERROR = 2
@@ -47,6 +48,7 @@ app.command("serve")(serve_command.serve)
 app.command("report")(report_command.report)
 app.command("structure")(structure_command.structure)
 app.add_typer(evaluate_commands.app, name="evaluate")
+app.command("writer-memory")(writer_memory_command.writer_memory)
 
 
 def main() -> None:

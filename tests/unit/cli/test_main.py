@@ -18,7 +18,7 @@ from pirta_cli.main import app
 
 COMMANDS = (
     "demo", "cohort", "preprocess", "pseudonym", "train", "release", "case", "serve", "report",
-    "structure", "evaluate",
+    "structure", "evaluate", "writer-memory",
 )  # fmt: skip
 
 
