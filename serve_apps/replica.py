@@ -28,7 +28,6 @@ def hold_releases(
 
     Raises:
         UnavailableError: the store, or what the active release needs, does not answer.
-        PirtaError: the active release cannot be loaded.
     """
     held = LoadedReleases(
         open_store(settings),
