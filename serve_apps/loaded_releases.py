@@ -14,65 +14,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
 import structlog
 
 from pirta.contracts.release import Release
 from pirta.errors import PirtaError, UnavailableError, UnknownReleaseError
-from pirta.releases.stored import Activation, Load
+from pirta.releases.stored import Load
+from serve_apps.part_loader import Part, PartLoader, ReleaseWatch
 
 # How often a part that could not be loaded is tried again, in polls.
 _POLLS_AFTER_FAILURE = 10
 _JOIN_TIMEOUT_S = 5.0
-
-Part = TypeVar("Part")
-
-
-class PartLoader(Protocol[Part]):
-    """Loads and lets go of one deployment's part of a release."""
-
-    def key(self, release: Release) -> str:
-        """Return what the part is made from: releases of equal keys share one part."""
-        ...
-
-    def load(self, release: Release, held: Collection[Release]) -> Part:
-        """Return the part, ready to work beside those of the releases that are held.
-
-        Raises:
-            UnavailableError: something that it needs does not answer yet; tried again soon.
-            PirtaError: it cannot be loaded as things are; the operator is told.
-        """
-        ...
-
-    def unload(self, part: Part) -> None:
-        """Let go of a part that no release needs any more."""
-        ...
-
-
-class ReleaseWatch(Protocol):
-    """What a replica asks and tells the store of releases."""
-
-    def wanted(self) -> tuple[Release, ...]:
-        """Return the releases that every replica has to hold."""
-        ...
-
-    def active(self) -> Activation | None:
-        """Return which release is active."""
-        ...
-
-    def beat(self, replica_id: str, deployment: str, loads: Mapping[str, Load]) -> None:
-        """Report that this replica lives, and what it holds."""
-        ...
-
-    def forget_replica(self, replica_id: str) -> None:
-        """Take back this replica's reports."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -216,12 +174,16 @@ class LoadedReleases(Generic[Part]):
     def _step(self) -> dict[str, UnavailableError]:
         """Let go, load and assign; return what did not answer yet, by release."""
         wanted = {release.release_id: release for release in self._watch.wanted()}
+        active = self._watch.active()
         self._forget_all_but(wanted)
         silent: dict[str, UnavailableError] = {}
         for release_id, release in wanted.items():
             if release_id in self._held or not self._is_due(release_id):
                 continue
-            error = self._load(release)
+            is_active = active is not None and active.release_id == release_id
+            # What answers is never refused for the memory of what is only kept warm.
+            beside = () if is_active else tuple(one.release for one in self._held.values())
+            error = self._load(release, beside)
             if error is not None:
                 silent[release_id] = error
         return silent
@@ -231,14 +193,13 @@ class LoadedReleases(Generic[Part]):
         self._polls_to_wait[release_id] = max(0, left - 1)
         return left == 0
 
-    def _load(self, release: Release) -> UnavailableError | None:
+    def _load(self, release: Release, beside: tuple[Release, ...]) -> UnavailableError | None:
         release_id, key = release.release_id, self._loader.key(release)
         if release_id not in self._loads:
             self._report(release_id, Load(state="loading"))
             self._beat()
         try:
             if key not in self._parts:
-                beside = [one.release for one in self._held.values()]
                 self._parts[key] = self._loader.load(release, beside)
         except UnavailableError as error:
             self._report(release_id, Load(state="loading", message=str(error)))

@@ -22,7 +22,8 @@ from pirta.pipelines.staging import DEPLOYMENTS, stage_release
 from pirta.releases.store import ReleaseStore
 from pirta.releases.stored import Activation
 from pirta.settings import ReleasesSettings, Settings
-from serve_apps.loaded_releases import LoadedReleases, PartLoader
+from serve_apps.loaded_releases import LoadedReleases
+from serve_apps.part_loader import PartLoader
 from tests.unit.serve_apps.releases import PASSED, activate, begin_staging, new_store, release_of
 
 POLL_S = 0.02
@@ -244,6 +245,42 @@ def test_a_replica_comes_up_without_an_active_release_that_it_cannot_load(
     loader.failing.clear()
     until(lambda: load_state(store, release_id) == "ready")
     assert held.get(release_id)
+
+
+class RoomForOne(PlainLoader):
+    """Loads a first release without asking, and refuses every other for the memory."""
+
+    def load(self, release: Release, held: Collection[Release]) -> list[str]:
+        if held:
+            raise MemoryShortError("512 MiB are missing.", remedy="Retire one.")
+        return super().load(release, held)
+
+
+def test_a_replica_that_starts_loads_the_active_release_before_an_older_warm_one(
+    store: ReleaseStore, start: Start
+) -> None:
+    warm = activate(store, release_of("older"))
+    active = activate(store, release_of("newer"))
+    held = start(using=RoomForOne())
+    assert held.get(active)
+    (replica,) = store.live_replicas()
+    assert {name: load.state for name, load in replica.loads.items()} == {
+        active: "ready",
+        warm: "failed",
+    }
+
+
+def test_what_answers_is_not_refused_for_the_memory_of_what_is_kept_warm(
+    store: ReleaseStore, start: Start
+) -> None:
+    warm, active = release_of("older"), release_of("newer")
+    activate(store, warm)
+    held = start(using=(loader := RoomForOne()))
+    loader.failing[loader.key(active)] = UnavailableError("Milvus is away.", remedy="Wait.")
+    activate(store, active)
+    loader.failing.clear()
+    until(lambda: load_state(store, active.release_id) == "ready")
+    assert held.get(warm.release_id)
 
 
 def test_after_an_update_of_the_code_the_next_release_is_staged_and_activated(
