@@ -93,7 +93,7 @@ class Encoder:
         """Load what is wanted.
 
         Raises:
-            PirtaError: the store does not answer, or the active release's encoder cannot be used.
+            UnavailableError: the store does not answer.
         """
         loader = EncoderLoader(settings, preprocessing_fingerprint=preprocessing_fingerprint)
         self._releases = hold_releases(releases, loader, deployment="Encoder")

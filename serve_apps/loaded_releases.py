@@ -14,65 +14,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
 import structlog
 
 from pirta.contracts.release import Release
 from pirta.errors import PirtaError, UnavailableError, UnknownReleaseError
-from pirta.releases.stored import Activation, Load
+from pirta.releases.stored import Load
+from serve_apps.part_loader import Part, PartLoader, ReleaseWatch
 
 # How often a part that could not be loaded is tried again, in polls.
 _POLLS_AFTER_FAILURE = 10
 _JOIN_TIMEOUT_S = 5.0
-
-Part = TypeVar("Part")
-
-
-class PartLoader(Protocol[Part]):
-    """Loads and lets go of one deployment's part of a release."""
-
-    def key(self, release: Release) -> str:
-        """Return what the part is made from: releases of equal keys share one part."""
-        ...
-
-    def load(self, release: Release, held: Collection[Release]) -> Part:
-        """Return the part, ready to work beside those of the releases that are held.
-
-        Raises:
-            UnavailableError: something that it needs does not answer yet; tried again soon.
-            PirtaError: it cannot be loaded as things are; the operator is told.
-        """
-        ...
-
-    def unload(self, part: Part) -> None:
-        """Let go of a part that no release needs any more."""
-        ...
-
-
-class ReleaseWatch(Protocol):
-    """What a replica asks and tells the store of releases."""
-
-    def wanted(self) -> tuple[Release, ...]:
-        """Return the releases that every replica has to hold."""
-        ...
-
-    def active(self) -> Activation | None:
-        """Return which release is active."""
-        ...
-
-    def beat(self, replica_id: str, deployment: str, loads: Mapping[str, Load]) -> None:
-        """Report that this replica lives, and what it holds."""
-        ...
-
-    def forget_replica(self, replica_id: str) -> None:
-        """Take back this replica's reports."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -104,6 +62,7 @@ class LoadedReleases(Generic[Part]):
         self._loads: Mapping[str, Load] = MappingProxyType({})
         self._parts: dict[str, Part] = {}
         self._polls_to_wait: dict[str, int] = {}
+        self._failures: dict[str, PirtaError] = {}
         self._is_unheard = False
         self._is_up: Future[None] = Future()
         self._stopped = threading.Event()
@@ -115,11 +74,12 @@ class LoadedReleases(Generic[Part]):
     def start(self) -> None:
         """Load every wanted release, then keep in step until `stop`.
 
-        What does not answer yet is waited for, as long as a stage may take.
+        What does not answer yet is waited for, as long as a stage may take. A release that
+        cannot be loaded as things are keeps no replica down, the active one neither: after an
+        update of the code only a replica that is up can load the release that comes after it.
 
         Raises:
             UnavailableError: the store, or what the active release needs, did not answer.
-            PirtaError: the active release could not be loaded; without it a replica is no use.
         """
         for thread in self._threads:
             thread.start()
@@ -139,9 +99,12 @@ class LoadedReleases(Generic[Part]):
         """
         held = self._held.get(release_id)
         if held is None:
+            failure = self._failures.get(release_id)
+            # Its code alone: the message may name the server's folders.
+            why = "" if failure is None else f" (loading it ended in {failure.code})"
             raise UnknownReleaseError(
                 f"This replica of the {self._deployment} does not hold the release "
-                f"{release_id[:40]}, only {', '.join(self._held) or 'none'}.",
+                f"{release_id[:40]}{why}, only {', '.join(self._held) or 'none'}.",
                 remedy="Stage the release; `pirta release list` shows every release's state.",
             )
         return held
@@ -173,18 +136,18 @@ class LoadedReleases(Generic[Part]):
                 self._tell_silence(error)
 
     def _come_up(self) -> None:
-        """Come up with the store: return when the active release is held, if there is one."""
+        """Come up with the store: return when the active release is held, or cannot be."""
         deadline_s = time.monotonic() + self._start_timeout_s
         while True:
             try:
                 # Heard of before it asks what is wanted: a stage that begins after the question
                 # waits for this replica, and one that began before is in the answer.
                 self._watch.beat(self._replica_id, self._deployment, self._loads)
-                failed = self._step()
+                silent = self._step()
                 active = self._watch.active()
-                if active is None or active.release_id in self._held:
+                if active is None or active.release_id in {*self._held, *self._failures}:
                     return
-                raise failed.get(active.release_id) or _overtaken(active.release_id)
+                raise silent.get(active.release_id) or _overtaken(active.release_id)
             except UnavailableError:
                 if self._stopped.wait(self._poll_s) or time.monotonic() > deadline_s:
                     raise
@@ -208,58 +171,64 @@ class LoadedReleases(Generic[Part]):
             )
         self._is_unheard = True
 
-    def _step(self) -> dict[str, PirtaError]:
-        """Let go, load and assign; return what failed, by release."""
+    def _step(self) -> dict[str, UnavailableError]:
+        """Let go, load and assign; return what did not answer yet, by release."""
         wanted = {release.release_id: release for release in self._watch.wanted()}
+        active = self._watch.active()
         self._forget_all_but(wanted)
-        failed: dict[str, PirtaError] = {}
+        silent: dict[str, UnavailableError] = {}
         for release_id, release in wanted.items():
             if release_id in self._held or not self._is_due(release_id):
                 continue
-            error = self._load(release)
+            is_active = active is not None and active.release_id == release_id
+            # What answers is never refused for the memory of what is only kept warm.
+            beside = () if is_active else tuple(one.release for one in self._held.values())
+            error = self._load(release, beside)
             if error is not None:
-                failed[release_id] = error
-        return failed
+                silent[release_id] = error
+        return silent
 
     def _is_due(self, release_id: str) -> bool:
         left = self._polls_to_wait.get(release_id, 0)
         self._polls_to_wait[release_id] = max(0, left - 1)
         return left == 0
 
-    def _load(self, release: Release) -> PirtaError | None:
+    def _load(self, release: Release, beside: tuple[Release, ...]) -> UnavailableError | None:
         release_id, key = release.release_id, self._loader.key(release)
         if release_id not in self._loads:
             self._report(release_id, Load(state="loading"))
             self._beat()
         try:
             if key not in self._parts:
-                beside = [one.release for one in self._held.values()]
                 self._parts[key] = self._loader.load(release, beside)
         except UnavailableError as error:
             self._report(release_id, Load(state="loading", message=str(error)))
             return error
         except PirtaError as error:
-            return self._failed(release_id, error)
+            self._fail(release_id, error)
+            return None
         except Exception as error:  # noqa: BLE001 - one release's fault must not end the replica
             unknown = PirtaError(
                 f"The {self._deployment} could not load it ({type(error).__name__}).",
                 remedy="See the replica's log.",
             )
-            return self._failed(release_id, unknown)
+            self._fail(release_id, unknown)
+            return None
+        self._failures.pop(release_id, None)
         self._held = MappingProxyType({**self._held, release_id: Held(release, self._parts[key])})
         self._report(release_id, Load(state="ready"))
         self._beat()
         self._log.info("release loaded", release_id=release_id, replica=self._replica_id)
         return None
 
-    def _failed(self, release_id: str, error: PirtaError) -> PirtaError:
+    def _fail(self, release_id: str, error: PirtaError) -> None:
+        self._failures[release_id] = error
         self._polls_to_wait[release_id] = _POLLS_AFTER_FAILURE
         self._report(release_id, Load(state="failed", message=str(error)))
         self._beat()
         self._log.warning(
             "release not loaded", release_id=release_id, replica=self._replica_id, code=error.code
         )
-        return error
 
     def _report(self, release_id: str, load: Load) -> None:
         self._loads = MappingProxyType({**self._loads, release_id: load})
@@ -272,6 +241,7 @@ class LoadedReleases(Generic[Part]):
         self._loads = MappingProxyType({k: v for k, v in self._loads.items() if k in wanted})
         for release_id in gone:
             self._polls_to_wait.pop(release_id, None)
+            self._failures.pop(release_id, None)
         needed = {self._loader.key(held.release) for held in self._held.values()}
         needed |= {self._loader.key(release) for release in wanted.values()}
         for key in set(self._parts) - needed:

@@ -11,7 +11,8 @@ from typing import TypeVar
 from pirta.log import make_logger
 from pirta.releases.store import ReleaseStore
 from pirta.settings import ReleasesSettings
-from serve_apps.loaded_releases import LoadedReleases, PartLoader
+from serve_apps.loaded_releases import LoadedReleases
+from serve_apps.part_loader import PartLoader
 
 Part = TypeVar("Part")
 
@@ -28,7 +29,6 @@ def hold_releases(
 
     Raises:
         UnavailableError: the store, or what the active release needs, does not answer.
-        PirtaError: the active release cannot be loaded.
     """
     held = LoadedReleases(
         open_store(settings),

@@ -66,8 +66,7 @@ class Retriever:
         """Load what is wanted.
 
         Raises:
-            PirtaError: the store or the index does not answer, or the active release's collection
-                cannot be used.
+            UnavailableError: the store or the index does not answer.
         """
         self._index = open_index(settings)
         self._releases = hold_releases(

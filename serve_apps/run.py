@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pirta.errors import SettingsError, UnavailableError
+from pirta.errors import FingerprintError, ReleaseError, SettingsError, UnavailableError
 from pirta.settings import Settings
 from serve_apps.engines import ENGINE_PREFIX
 
@@ -58,15 +58,17 @@ def start(
 ) -> RunningService:
     """Start the graph and return it when it answers.
 
-    It serves whatever is active in the store of releases; where nothing is, it starts all the same
-    and answers reports with `no_active_release` until something is activated.
+    It serves whatever is active in the store of releases; where nothing is, or nothing that this
+    code and these files can serve, it starts all the same, says so, and answers reports with a
+    typed error until another release is activated.
 
     Args:
         parts: see `serve_apps.app.GraphParts`.
 
     Raises:
-        PirtaError: settings, door or store cannot be used, or a part of the active release.
-        UnavailableError: a deployment did not start, or could not load the active release.
+        PirtaError: settings, door or store cannot be used.
+        UnavailableError: a deployment did not start, or what the active release needs does not
+            answer.
     """
     from pirta.pipelines.local_ray import start_ray
     from serve_apps.app import build_app
@@ -76,7 +78,7 @@ def start(
     check_door(settings.gateway)
     gateway = settings.gateway
     check_port_is_free(gateway.host, gateway.port)
-    tell(_check_active(settings))
+    tell(describe_active(settings))
     owns_ray = start_ray(_LOGICAL_CPUS)
     service = RunningService(f"http://{gateway.host}:{gateway.port}", owns_ray)
     # Both tell every step at INFO on the terminal; their own log files keep it.
@@ -91,12 +93,21 @@ def start(
     return service
 
 
-def _check_active(settings: Settings) -> str:
-    """Return what will be served, its parts checked; the store's schema is brought up to date."""
+def describe_active(settings: Settings) -> str:
+    """Return what will be served, or why the active release cannot be.
+
+    Its parts are checked, and the store's schema is brought up to date. An active release that
+    cannot be served is told and no error: another one can only be staged in a service that runs.
+
+    Raises:
+        ReleaseError: the store is newer than this code.
+        UnavailableError: it does not answer.
+    """
     from pirta.imaging.prepare import fingerprint
     from serve_apps.part_checks import check_release
     from serve_apps.replica import open_store
 
+    active = None
     store = open_store(settings.releases)
     try:
         store.migrate()
@@ -104,9 +115,16 @@ def _check_active(settings: Settings) -> str:
         if active is None:
             return "No release is active yet: starting the graph without one"
         release = store.get(active.release_id).release
+        check_release(release, preprocessing_fingerprint=fingerprint(settings.preprocessing))
+    except (FingerprintError, ReleaseError) as error:
+        if active is None:  # the store itself
+            raise
+        return (
+            f"WARNING: the active release cannot be served. {error} Reports end in an error until "
+            "this is mended, or another release is built, verified, staged and activated"
+        )
     finally:
         store.close()
-    check_release(release, preprocessing_fingerprint=fingerprint(settings.preprocessing))
     return f"Starting the graph with {active.release_id}, active since {active.at:%Y-%m-%d %H:%M}"
 
 

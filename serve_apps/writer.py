@@ -122,8 +122,7 @@ class Writer:
         """Load what is wanted.
 
         Raises:
-            PirtaError: the store does not answer, or the active release's engine or adapter cannot
-                be used.
+            UnavailableError: the store or the active release's engine does not answer.
         """
         self._timeout_s = settings.timeout_s
         loader = AnswerLoader(control, timeout_s=settings.timeout_s)

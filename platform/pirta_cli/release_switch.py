@@ -12,6 +12,7 @@ from pirta_cli.release_session import ActorOption, ReleaseArgument
 
 if TYPE_CHECKING:
     from pirta.pipelines.activation import Switched
+    from pirta.releases.stored import Activation
 
 VersionOption = Annotated[
     int | None,
@@ -19,7 +20,8 @@ VersionOption = Annotated[
         "--expected-version",
         min=0,
         help="The switch's number that `list` showed (0 for none yet): refused where somebody "
-        "else switched since. Without it the switch is made from whatever is there.",
+        "else switched since. Without it the switch is made from what is active as the command "
+        "begins, which it tells; a rollback then goes back once only.",
     ),
 ]
 
@@ -64,6 +66,8 @@ def activate(
     from pirta_cli.release_session import release_session
 
     with release_session(settings, actor=actor) as here:
+        if expected_version is None:
+            expected_version = told_version(here.releases.active())
         switched = activate_release(
             release_id,
             releases=here.releases,
@@ -91,6 +95,19 @@ def rollback(
             actor=here.actor,
         )
     tell_switch(switched)
+
+
+def told_version(active: Activation | None) -> int:
+    """Say what answers now, and return the version that a switch from it goes from."""
+    if active is None:
+        typer.echo("No release is active yet.", err=True)
+        return 0
+    typer.echo(
+        f"{active.release_id} is active since {active.at:%Y-%m-%d %H:%M} UTC, by {active.actor} "
+        f"(switch {active.version}).",
+        err=True,
+    )
+    return active.version
 
 
 def tell_switch(switched: Switched) -> None:

@@ -16,7 +16,7 @@ from pirta.contracts.access import SearchPolicy
 from pirta.contracts.encoding import SearchRequest
 from pirta.contracts.release import Release
 from pirta.contracts.report import RetrievedCase
-from pirta.errors import NoNeighboursError
+from pirta.errors import NoNeighboursError, ReleaseError
 from pirta.pipelines.embed import EmbeddedCases
 from pirta.pipelines.kept_embeddings import EMBEDDINGS, embed_resumably
 from pirta.retrieval.index import Index
@@ -53,7 +53,8 @@ def ask_golden(
     Raises:
         FingerprintError: the store was prepared otherwise than the release's encoder wants.
         CheckpointError, ManifestError, StoreError: the encoder or the store cannot be used.
-        UnavailableError, ReleaseError: the index does not answer, or lacks the collection.
+        ReleaseError: the encoder's folder holds another encoder, or the index lacks the collection.
+        UnavailableError: the index does not answer.
     """
     embedded = embed_resumably(
         cases,
@@ -63,6 +64,13 @@ def ask_golden(
         num_workers=num_workers,
         on_progress=on_progress,
     )
+    if embedded.encoder_sha256 != release.encoder_sha256:
+        # Its answers would be another encoder's, in a collection that is not that one's.
+        raise ReleaseError(
+            f"The encoder in {release.encoder_path} is {embedded.encoder_sha256[:12]}, "
+            f"{release.release_id} was made with {release.encoder_sha256[:12]}.",
+            remedy="Put the release's own encoder there.",
+        )
     return _answers(release, embedded, index=index, settings=settings, withdrawn=withdrawn)
 
 

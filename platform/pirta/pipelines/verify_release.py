@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pirta.cohort.prepared_store import PreparedCase
 from pirta.contracts.release import GateResult, Release
-from pirta.errors import CheckpointError, FingerprintError
+from pirta.errors import CheckpointError, FingerprintError, ReleaseError
 from pirta.imaging.prepare import fingerprint
 from pirta.models.checkpoint import verify_manifest
 from pirta.pipelines import release_gates as gates
@@ -172,14 +172,23 @@ class Verification:
         if not self.index.exists(self.release.collection):
             return gates.not_measured(name, "there is no collection to ask"), []
         answers = self._ask(self.release)
+        try:
+            to_hold = self._active_precision()
+        except (CheckpointError, ReleaseError) as error:
+            why = f"the active release cannot be asked. {error}"
+            return gates.not_measured(name, why), answers
         return gates.golden_gate(
-            precision_at_1(answers), self._active_precision(), len(answers), self.limits
+            precision_at_1(answers), to_hold, len(answers), self.limits
         ), answers
 
     def _active_precision(self) -> float | None:
         """Return the active release's figure on the same studies, None where there is none.
 
         One that was made with another preprocessing cannot be asked with these studies.
+
+        Raises:
+            CheckpointError, ReleaseError: its encoder's folder cannot be used or holds another
+                one, or its collection is gone: without its figure nothing can be held against it.
         """
         active = self.releases.active()
         if active is None or active.release_id == self.release.release_id:

@@ -3,6 +3,9 @@
 One row says it, and one compare-and-swap on its version changes it, forth and back alike. Of two
 who switch from the same version one wins, and the other is told who did. Nothing is loaded or
 unloaded by a switch: both releases are held by every replica before and after it.
+
+A rollback after a rollback would bring back what was just left, which nobody means who does not
+know of the first: it is made for those alone who name the version that they saw.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from pirta.releases.events import note
 from pirta.releases.records import read_stored, set_state
 from pirta.releases.states import Step
 from pirta.releases.stored import Activation
-from pirta.releases.tables import THE_ROW, ActivationRow
+from pirta.releases.tables import THE_ROW, ActivationRow, EventRow
+
+_ACTIVATED, _ROLLED_BACK = "activated", "rolled back"  # the journal's words
 
 
 def read_activation(database: Database) -> Activation | None:
@@ -43,14 +48,19 @@ def activate(
         current = _read_expected(transaction, expected_version)
         if current is not None and current.release_id == release_id:
             return current
-        return _switch(transaction, current, release_id, states.ACTIVATE, "activated", actor)
+        return _switch(transaction, current, release_id, states.ACTIVATE, _ACTIVATED, actor)
 
 
 def rollback(database: Database, *, expected_version: int | None, actor: str) -> Activation:
     """Make the release active that was so before the last switch.
 
+    Args:
+        expected_version: as for `activate`; None goes back from whatever is there, but not from
+            a rollback.
+
     Raises:
-        ActivationConflictError: somebody else switched since.
+        ActivationConflictError: somebody else switched since, or the last switch was a rollback
+            and no version is named.
         ReleaseStateError: there is none, or it is no longer staged.
     """
     with database.write() as transaction:
@@ -61,8 +71,15 @@ def rollback(database: Database, *, expected_version: int | None, actor: str) ->
                 "There is no release to roll back to: none was active before.",
                 remedy="Stage another release and activate it.",
             )
+        if expected_version is None and _last_step(transaction) == _ROLLED_BACK:
+            raise ActivationConflictError(
+                f"{current.actor} rolled back to {current.release_id} at {current.at:%H:%M:%S} UTC "
+                f"(version {current.version}) already.",
+                remedy=f"To go on with {current.previous_release_id} all the same, activate it, or "
+                f"roll back with the expected version {current.version}.",
+            )
         earlier = current.previous_release_id
-        return _switch(transaction, current, earlier, states.ROLL_BACK, "rolled back", actor)
+        return _switch(transaction, current, earlier, states.ROLL_BACK, _ROLLED_BACK, actor)
 
 
 def _read_expected(transaction: Transaction, expected_version: int | None) -> Activation | None:
@@ -77,6 +94,15 @@ def _read_expected(transaction: Transaction, expected_version: int | None) -> Ac
         f"{winner} (version {version}); this switch was meant from version {expected_version}.",
         remedy="Look at what is active with `pirta release list`, then decide anew.",
     )
+
+
+def _last_step(transaction: Transaction) -> str | None:
+    return transaction.connection.execute(
+        select(EventRow.step)
+        .where(EventRow.step.in_((_ACTIVATED, _ROLLED_BACK)))
+        .order_by(EventRow.event_id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
 
 
 def _switch(

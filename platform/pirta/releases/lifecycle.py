@@ -136,9 +136,13 @@ def set_pin(database: Database, release_id: str, *, pinned: bool, actor: str) ->
 
 
 def wanted(database: Database) -> tuple[Release, ...]:
-    """Return the releases that every replica is to hold."""
+    """Return the releases that every replica is to hold, the active one first.
+
+    In this order one that starts anew has what requests need before what is only kept warm.
+    """
     with database.read() as transaction:
-        return tuple(stored.release for stored in list_stored(transaction, states.WANTED_STATES))
+        found = list_stored(transaction, states.WANTED_STATES)
+    return tuple(one.release for one in sorted(found, key=lambda one: one.state != "active"))
 
 
 def count_in_flight(transaction: Transaction, release_id: str) -> int:

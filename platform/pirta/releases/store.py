@@ -60,7 +60,7 @@ class ReleaseStore:
             return records.list_stored(transaction)
 
     def wanted(self) -> tuple[Release, ...]:
-        """Return the releases that every replica is to hold."""
+        """Return the releases that every replica is to hold, the active one first."""
         return lifecycle.wanted(self._database)
 
     def events(self) -> tuple[Event, ...]:

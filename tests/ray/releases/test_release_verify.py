@@ -140,6 +140,31 @@ def test_the_next_release_is_held_against_the_active_one(
 
 
 @pytest.mark.usefixtures("_quick_writer")
+def test_an_active_release_whose_encoder_was_overwritten_is_no_measure_for_the_next(
+    release: Release,
+    verify: Verifier,
+    settings: Settings,
+    store: str,
+    releases: ReleaseStore,
+    index: ExactIndex,
+    tmp_path: Path,
+) -> None:
+    verify(release)
+    releases.begin_staging(release.release_id, actor=ACTOR)
+    releases.finish_staging(release.release_id)
+    releases.activate(release.release_id, expected_version=None, actor=ACTOR)
+    settings.encoder.path.rename(tmp_path / "away")
+    write_encoder(settings.encoder.path, seed=1)
+    candidate = build_release(
+        store, settings=settings, index=index, releases=releases, actor=ACTOR, split="train"
+    )
+    failed = verify.failed(candidate)
+    assert set(failed) == {"golden precision@1"}
+    assert "not measured: the active release cannot be asked" in failed["golden precision@1"]
+    assert release.encoder_sha256[:12] in failed["golden precision@1"]
+
+
+@pytest.mark.usefixtures("_quick_writer")
 def test_rows_that_are_not_the_records_are_found(
     release: Release, verify: Verifier, index: ExactIndex, releases: ReleaseStore
 ) -> None:

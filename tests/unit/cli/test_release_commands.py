@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -19,6 +20,7 @@ from pirta.errors import (
     UnknownReleaseError,
 )
 from pirta.releases.store import ReleaseStore
+from pirta.releases.stored import Activation
 from pirta_cli.main import app
 from pirta_cli.release_commands import split_of
 from tests.unit.pipelines.release_examples import (
@@ -107,12 +109,33 @@ def test_a_switch_and_the_way_back_are_made_although_milvus_is_away(
         "--expected-version", "0", "--actor", "late",
     )  # fmt: skip
     assert first in conflict
-    assert "switch 2" in _run(settings, "release", "activate", second, "--actor", "ward").stdout
+    result = _run(settings, "release", "activate", second, "--actor", "ward")
+    assert "switch 2" in result.stdout
+    assert f"{first} is active since" in result.stderr
     back = _run(settings, "release", "rollback").stdout
     assert f"{first} is active (switch 3, before it {second})" in back
+    again = _refused(settings, ActivationConflictError, "release", "rollback")
+    assert f"rolled back to {first}" in again
     events = _run(settings, "release", "events", "--last", "2").output
     assert "ward" in events
     assert "rolled back" in events
+
+
+def test_a_switch_that_was_made_while_the_command_began_is_told_and_not_overrun(
+    releases: ReleaseStore, settings: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = add_staged(releases, make_release("cases_a"))
+    theirs = add_staged(releases, make_release("cases_b"))
+    activate = ReleaseStore.activate
+
+    def overtaken(store: ReleaseStore, release_id: str, **given: Any) -> Activation:
+        if releases.active() is None:
+            activate(releases, theirs, expected_version=0, actor="ward")
+        return activate(store, release_id, **given)
+
+    monkeypatch.setattr(ReleaseStore, "activate", overtaken)
+    told = _refused(settings, ActivationConflictError, "release", "activate", mine)
+    assert f"ward activated {theirs}" in told
 
 
 def test_a_stage_without_a_service_says_so_and_leaves_the_release_verified(

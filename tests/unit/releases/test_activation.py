@@ -42,6 +42,23 @@ def test_a_rollback_is_the_same_switch_back_and_can_be_taken_back_itself(
     assert [event.step for event in store.events()][-2:] == ["rolled back", "rolled back"]
 
 
+def test_a_second_rollback_in_the_same_alarm_does_not_bring_the_bad_release_back(
+    store: ReleaseStore,
+) -> None:
+    one = bring_to(store, make_release(1), "active")
+    two = bring_to(store, make_release(2), "active")
+    store.rollback(expected_version=None, actor="ann")
+    told = rf"ann rolled back to {one} at 12:00:00 UTC \(version 3\)"
+    with pytest.raises(ActivationConflictError, match=told) as refused:
+        store.rollback(expected_version=None, actor="bob")
+    assert two in refused.value.remedy
+    active = store.active()
+    assert active is not None
+    assert (active.release_id, active.version) == (one, 3)
+    store.activate(two, expected_version=None, actor="bob")
+    assert store.rollback(expected_version=None, actor="bob").release_id == one
+
+
 def test_after_the_first_switch_there_is_nothing_to_roll_back_to(store: ReleaseStore) -> None:
     bring_to(store, make_release(1), "active")
     with pytest.raises(ReleaseStateError, match="no release to roll back to"):

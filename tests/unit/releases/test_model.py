@@ -56,6 +56,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.active: str | None = None
         self.previous: str | None = None
         self.version = 0
+        self.was_back = False
         self.leases: dict[str, tuple[str, float]] = {}
         self.now_s = 0.0
         self.withdrawn: set[str] = set()
@@ -129,15 +130,18 @@ class StoreMachine(RuleBasedStateMachine):
         call = lambda: self.store.activate(name, expected_version=expected, actor="ann")  # noqa: E731
         if self.attempt(allowed, call) and self.active != name:
             self.switch(name)
+            self.was_back = False
 
     @rule(behind=st.sampled_from([None, 0, 1]))
     def roll_back(self, behind: int | None) -> None:
         expected = None if behind is None else self.version - behind
         warm = self.previous is not None and self.state[self.previous] == "staged"
+        twice = behind is None and self.was_back
         call = lambda: self.store.rollback(expected_version=expected, actor="ann")  # noqa: E731
-        if self.attempt(not behind and warm, call):
+        if self.attempt(not behind and warm and not twice, call):
             assert self.previous is not None
             self.switch(self.previous)
+            self.was_back = True
 
     def switch(self, name: str) -> None:
         if self.active is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from pirta.errors import ReleaseError, SettingsError, UnavailableError
+from pirta.errors import SettingsError, UnavailableError
 from pirta.imaging.prepare import fingerprint
 from pirta.settings import (
     GatewaySettings,
@@ -20,7 +20,7 @@ from pirta.settings import (
     Settings,
 )
 from serve_apps.app import AppArgs, build, build_app
-from serve_apps.run import check_port_is_free, start
+from serve_apps.run import check_port_is_free, describe_active, start
 from serve_apps.scaling import scaling_options
 from tests.unit.serve_apps.releases import activate, new_store, release_of
 
@@ -73,18 +73,20 @@ def test_a_store_that_cannot_be_opened_is_told_before_ray_starts(tmp_path: Path)
         build_app(settings)
 
 
-def test_an_active_release_without_its_weights_is_told_before_ray_starts(tmp_path: Path) -> None:
+def test_an_active_release_that_cannot_be_served_is_told_and_keeps_no_service_down(
+    tmp_path: Path,
+) -> None:
     prepared = fingerprint(PreprocessingSettings())
-    activate(new_store(tmp_path), release_of(preprocessing_fingerprint=prepared))
+    store = new_store(tmp_path)
     url = SecretStr(f"sqlite:///{tmp_path / 'releases.db'}")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = Settings(
-        gateway=GatewaySettings(demo=True, port=port), releases=ReleasesSettings(store_url=url)
-    )
-    with pytest.raises(ReleaseError, match="encoder of rel-"):
-        start(settings)
+    settings = Settings(releases=ReleasesSettings(store_url=url))
+    assert "No release is active" in describe_active(settings)
+    activate(store, release_of(preprocessing_fingerprint=prepared))
+    assert "WARNING" in describe_active(settings)
+    assert "encoder of rel-" in describe_active(settings)
+    activate(store, release_of(preprocessing_fingerprint=prepared, prompt_sha256="0" * 64))
+    assert "prompt" in describe_active(settings)
+    store.close()
 
 
 def test_a_taken_port_is_named_before_ray_starts() -> None:

@@ -10,12 +10,21 @@ from pathlib import Path
 import pytest
 
 from pirta.contracts.release import Release
-from pirta.errors import CheckpointError, MemoryShortError, UnavailableError, UnknownReleaseError
+from pirta.errors import (
+    CheckpointError,
+    MemoryShortError,
+    ReleaseError,
+    UnavailableError,
+    UnknownReleaseError,
+)
 from pirta.log import make_logger
+from pirta.pipelines.staging import DEPLOYMENTS, stage_release
 from pirta.releases.store import ReleaseStore
 from pirta.releases.stored import Activation
-from serve_apps.loaded_releases import LoadedReleases, PartLoader
-from tests.unit.serve_apps.releases import activate, begin_staging, new_store, release_of
+from pirta.settings import ReleasesSettings, Settings
+from serve_apps.loaded_releases import LoadedReleases
+from serve_apps.part_loader import PartLoader
+from tests.unit.serve_apps.releases import PASSED, activate, begin_staging, new_store, release_of
 
 POLL_S = 0.02
 PATIENCE_S = 10.0
@@ -88,13 +97,16 @@ def start(store: ReleaseStore, loader: PlainLoader) -> Iterator[Start]:
     started: list[LoadedReleases[list[str]]] = []
 
     def begin(
-        watch: object = store, using: PartLoader[list[str]] = loader, start_timeout_s: float = 5.0
+        watch: object = store,
+        using: PartLoader[list[str]] = loader,
+        start_timeout_s: float = 5.0,
+        deployment: str = "Encoder",
     ) -> LoadedReleases[list[str]]:
         held = LoadedReleases(
             watch,  # type: ignore[arg-type]
             using,
-            deployment="Encoder",
-            replica_id=f"encoder-{len(started)}",
+            deployment=deployment,
+            replica_id=f"{deployment.lower()}-{len(started)}",
             poll_s=POLL_S,
             start_timeout_s=start_timeout_s,
             log=make_logger(io.StringIO()),
@@ -216,14 +228,84 @@ def test_a_part_that_does_not_answer_yet_is_loading_until_it_does(
     until(lambda: load_state(store, two) == "ready")
 
 
-def test_without_the_active_release_a_replica_does_not_start(
+def test_a_replica_comes_up_without_an_active_release_that_it_cannot_load(
+    store: ReleaseStore, start: Start, loader: PlainLoader
+) -> None:
+    release = release_of("one")
+    release_id = activate(store, release)
+    folder = "/weights/of/the/server"
+    loader.failing[loader.key(release)] = CheckpointError(f"{folder} is damaged.", remedy="Copy.")
+    held = start()
+    (replica,) = store.live_replicas()
+    assert replica.loads[release_id].state == "failed"
+    assert folder in replica.loads[release_id].message
+    with pytest.raises(UnknownReleaseError, match="ended in checkpoint_invalid") as told:
+        held.get(release_id)
+    assert folder not in str(told.value), "it goes to whoever asked for a report"
+    loader.failing.clear()
+    until(lambda: load_state(store, release_id) == "ready")
+    assert held.get(release_id)
+
+
+class RoomForOne(PlainLoader):
+    """Loads a first release without asking, and refuses every other for the memory."""
+
+    def load(self, release: Release, held: Collection[Release]) -> list[str]:
+        if held:
+            raise MemoryShortError("512 MiB are missing.", remedy="Retire one.")
+        return super().load(release, held)
+
+
+def test_a_replica_that_starts_loads_the_active_release_before_an_older_warm_one(
+    store: ReleaseStore, start: Start
+) -> None:
+    warm = activate(store, release_of("older"))
+    active = activate(store, release_of("newer"))
+    held = start(using=RoomForOne())
+    assert held.get(active)
+    (replica,) = store.live_replicas()
+    assert {name: load.state for name, load in replica.loads.items()} == {
+        active: "ready",
+        warm: "failed",
+    }
+
+
+def test_what_answers_is_not_refused_for_the_memory_of_what_is_kept_warm(
+    store: ReleaseStore, start: Start
+) -> None:
+    warm, active = release_of("older"), release_of("newer")
+    activate(store, warm)
+    held = start(using=(loader := RoomForOne()))
+    loader.failing[loader.key(active)] = UnavailableError("Milvus is away.", remedy="Wait.")
+    activate(store, active)
+    loader.failing.clear()
+    until(lambda: load_state(store, active.release_id) == "ready")
+    assert held.get(warm.release_id)
+
+
+def test_after_an_update_of_the_code_the_next_release_is_staged_and_activated(
+    store: ReleaseStore, start: Start, loader: PlainLoader
+) -> None:
+    old, new = release_of("old"), release_of("new")
+    activate(store, old)
+    loader.failing[loader.key(old)] = ReleaseError("Made with another prompt.", remedy="Build.")
+    replicas = [start(deployment=name.title()) for name in DEPLOYMENTS]
+    store.add(new, actor="test")
+    store.record_gates(new.release_id, PASSED, actor="test")
+    settings = Settings(releases=ReleasesSettings(stage_timeout_s=PATIENCE_S))
+    stage_release(new.release_id, releases=store, settings=settings, actor="test")
+    store.activate(new.release_id, expected_version=1, actor="test")
+    assert all(replica.get(new.release_id) for replica in replicas)
+
+
+def test_at_its_start_a_replica_waits_for_what_the_active_release_needs(
     store: ReleaseStore, start: Start, loader: PlainLoader
 ) -> None:
     release = release_of("one")
     activate(store, release)
-    loader.failing[loader.key(release)] = CheckpointError("Damaged.", remedy="Copy it again.")
-    with pytest.raises(CheckpointError):
-        start()
+    loader.failing[loader.key(release)] = UnavailableError("Milvus is away.", remedy="Wait.")
+    with pytest.raises(UnavailableError, match="Milvus is away"):
+        start(start_timeout_s=3 * POLL_S)
     assert store.live_replicas() == ()
 
 
