@@ -64,8 +64,9 @@ class NumberedPreprocessor:
         *,
         quality: QualitySettings,
         site_quality: Mapping[str, QualitySettings],
+        patient_key: str | None,
     ) -> None:
-        del quality, site_quality
+        del quality, site_quality, patient_key
         self._fingerprint = fingerprint(settings)
 
     async def prepare(self, study: StudyFiles) -> PreparedStudy:

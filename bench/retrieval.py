@@ -37,7 +37,8 @@ NUM_QUERIES = 200
 REPEATS = 300
 HNSW = HnswParameters()
 POLICY = SearchPolicy(
-    sites=frozenset(f"site{at}" for at in range(5)), exclude_patient_id="somebody else"
+    sites=frozenset(f"site{at}" for at in range(5)),
+    exclude_patient_ids=frozenset({"somebody else"}),
 )
 
 

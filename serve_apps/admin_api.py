@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.status import HTTP_202_ACCEPTED, HTTP_404_NOT_FOUND
@@ -28,8 +28,8 @@ from pirta.releases.store import ReleaseStore
 from pirta.releases.stored import Activation, Citation, StoredRelease
 from pirta.retrieval.index import Index
 from pirta.settings import Settings
-from serve_apps.door import admit_operator
 from serve_apps.operations import Operation, OperationKind, OperationRequest
+from serve_apps.operator_route import operator_route
 from serve_apps.ports import Control
 from serve_apps.store_access import StoreAccess
 
@@ -83,11 +83,8 @@ def admin_routes(
 ) -> APIRouter:
     """Return the admin routes over a store, a release control and the index of the alias."""
 
-    def operator(request: Request) -> None:
-        request.state.actor = admit_operator(request.headers.get("authorization"), settings.gateway)
-
     # Nobody is let into any route, a later one neither, without passing the operator's door.
-    router = APIRouter(prefix="/v1/admin", dependencies=[Depends(operator)])
+    router = APIRouter(prefix="/v1/admin", route_class=operator_route(settings.gateway))
 
     @router.get("/releases")
     async def all_releases() -> dict[str, Any]:

@@ -88,6 +88,7 @@ def build_app(settings: Settings, parts: GraphParts | None = None) -> "Applicati
 
 def _compose(settings: Settings, parts: GraphParts) -> "Application":
     from pirta.imaging.prepare import fingerprint
+    from pirta.pipelines.pseudonyms import service_key
     from serve_apps.encoder import Encoder
     from serve_apps.engines import start_vllm_engine
     from serve_apps.gateway import Gateway
@@ -110,7 +111,10 @@ def _compose(settings: Settings, parts: GraphParts) -> "Application":
     application: Application = _deployment(Gateway, gateway, settings).bind(
         settings,
         preprocessor=_deployment(preprocessor, scaling.preprocessor, settings).bind(
-            settings.preprocessing, quality=settings.quality, site_quality=settings.site_quality
+            settings.preprocessing,
+            quality=settings.quality,
+            site_quality=settings.site_quality,
+            patient_key=service_key(settings.archive),
         ),
         encoder=_deployment(Encoder, scaling.encoder, settings).bind(
             settings.encoder,

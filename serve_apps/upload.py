@@ -14,10 +14,10 @@ import uuid
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
-from starlette.types import Message, Receive
 
 from pirta.contracts.study import Registry, StudyFiles, StudyImages, parse_registry
 from pirta.errors import FileMissingError, InputError, PayloadTooLargeError, RegistryError
+from serve_apps.body_limit import limited
 
 _IMAGE_FIELDS = ("dwi", "adc", "b0", "study")
 FIELDS = (*_IMAGE_FIELDS, "b_value", "registry", "study_id", "patient_id", "site")
@@ -40,12 +40,8 @@ async def read_study(
         InputError: a field is unknown, fields do not go together, `b_value` is no b value, or an
             id is no plain pseudonym.
     """
-    limit = max_upload_mb * _MB
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
-        raise _too_large(max_upload_mb)
-    limited = Request(request.scope, _Limited(request.receive, limit, max_upload_mb))
-    async with limited.form(max_files=len(FIELDS), max_fields=len(FIELDS)) as form:
+    small = limited(request, max_bytes=max_upload_mb * _MB, too_large=_too_large(max_upload_mb))
+    async with small.form(max_files=len(FIELDS), max_fields=len(FIELDS)) as form:
         _check_fields(form)
         named_site = _plain_id(form, "site")
         return StudyFiles(
@@ -55,20 +51,6 @@ async def read_study(
             registry=_registry(form),
             patient_id=_plain_id(form, "patient_id"),
         )
-
-
-class _Limited:
-    """A request's `receive` that counts what comes in."""
-
-    def __init__(self, receive: Receive, limit: int, max_upload_mb: int) -> None:
-        self._receive, self._left, self._max_upload_mb = receive, limit, max_upload_mb
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        self._left -= len(message.get("body", b""))
-        if self._left < 0:
-            raise _too_large(self._max_upload_mb)
-        return message
 
 
 def _too_large(max_upload_mb: int) -> PayloadTooLargeError:

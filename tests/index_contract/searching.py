@@ -47,7 +47,9 @@ POOL = [
 POLICIES = st.builds(
     SearchPolicy,
     sites=st.none() | st.frozensets(st.sampled_from([*SITES, "elsewhere"])),
-    exclude_patient_id=st.none() | st.sampled_from([f"p{at}" for at in range(9)]) | st.text(),
+    exclude_patient_ids=st.frozensets(
+        st.sampled_from([f"p{at}" for at in range(9)]) | st.text(), max_size=3
+    ),
     withdrawn=st.frozensets(
         st.sampled_from([row.case_id for row in POOL]) | st.text(), max_size=70
     ),
@@ -148,7 +150,7 @@ class SearchContract:
         everyone = set(ODD_TEXTS)
         for odd in ODD_TEXTS:
             for policy, expected in {
-                SearchPolicy(exclude_patient_id=odd): everyone - {odd},
+                SearchPolicy(exclude_patient_ids=frozenset({odd})): everyone - {odd},
                 SearchPolicy(withdrawn=frozenset({odd})): everyone - {odd},
                 SearchPolicy(sites=frozenset({odd})): {odd},
             }.items():

@@ -1,8 +1,8 @@
 """Whose cases a search may bring back.
 
-Made by the server alone, from the request's token, the study's patient and the store of releases;
-nothing of it is ever taken from a client. Every search path applies the whole policy, and checks
-its answer against it.
+Made by the server alone, from the request's token, the study's patient and the store of releases.
+A client can only narrow it, by a name more for the patient. Every search path applies the whole
+policy, and checks its answer against it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ class SearchPolicy:
 
     Attributes:
         sites: only these sites' cases are seen; None is the whole network, empty is nobody.
-        exclude_patient_id: this patient's own cases never come back.
+        exclude_patient_ids: cases of a patient of these names never come back: all the names that
+            the study's patient is known by.
         withdrawn: case ids that never come back, in any release.
         min_similarity: cosine below which a case is no evidence, in [-1, 1].
         min_patients: distinct patients that the answer holds at least; nearer cases of a
@@ -24,7 +25,7 @@ class SearchPolicy:
     """
 
     sites: frozenset[str] | None = None
-    exclude_patient_id: str | None = None
+    exclude_patient_ids: frozenset[str] = frozenset()
     withdrawn: frozenset[str] = frozenset()
     min_similarity: float = -1.0
     min_patients: int = 1

@@ -110,8 +110,8 @@ class StudyImages:
 class StudyFiles:
     """One study as it came in: its images and the registry row.
 
-    `study_id` and `site` are pseudonymous; `patient_id` (pseudonym) keeps a patient's own
-    earlier scans out of the evidence.
+    `study_id` and `site` are pseudonymous; `patient_id` (pseudonym) is the sender's word for the
+    patient, whose own earlier scans stay out of the evidence.
     """
 
     study_id: str
@@ -132,9 +132,11 @@ class PreparedStudy:
         facts: numbers for quality gates and for the reader (spacing, brain volume, ADC unit
             found, warnings), never identifiers.
         gates: the quality gate's results, none of them a refusal.
+        patient_id: the patient's pseudonym as the images tell it; None where they do not.
     """
 
     volume_CXYZ: NDArray[np.float32]
     fingerprint: str
     facts: dict[str, float | str | bool]
     gates: tuple[GateResult, ...] = ()
+    patient_id: str | None = None

@@ -9,6 +9,7 @@ are (see `volume_files`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pirta.contracts.study import StudyImages
 from pirta.errors import ChannelMismatchError, FileMissingError, InputError, SeriesError
@@ -43,7 +44,19 @@ def read_pair(images: StudyImages) -> DiffusionPair:
             f"The study comes as {len(images.files)} files and as {' and '.join(named)} besides.",
             remedy="Send either the whole study or the named files.",
         )
-    return _from_files(images.files, images.b_value_s_mm2)
+    return _from_files(open_archive(images).files, images.b_value_s_mm2)
+
+
+def open_archive(images: StudyImages) -> StudyImages:
+    """Return a study that came as one archive as the archive's files, any other as it is.
+
+    Raises:
+        ArchiveError, FileMissingError: the archive cannot be used (see `archive`).
+    """
+    if len(images.files) != 1:
+        return images
+    (data,) = images.files.values()
+    return replace(images, files=unpack(data)) if is_archive(data) else images
 
 
 def _check_b_value(b_value_s_mm2: float | None) -> None:
@@ -55,9 +68,6 @@ def _check_b_value(b_value_s_mm2: float | None) -> None:
 
 
 def _from_files(files: Mapping[str, bytes], b_value_s_mm2: float | None) -> DiffusionPair:
-    if len(files) == 1:
-        (data,) = files.values()
-        files = unpack(data) if is_archive(data) else files
     if any(map(is_dicom, files.values())):
         return read_dicom_pair(files, b_value_s_mm2=b_value_s_mm2)  # what is none, it counts
     return read_volume_files(files, b_value_s_mm2=b_value_s_mm2)

@@ -90,7 +90,7 @@ def _answers(
     answers = []
     for query, embedding_D in zip(embedded.cases, embedded.embeddings_ND, strict=True):
         policy = SearchPolicy(
-            exclude_patient_id=query.case.patient_id,
+            exclude_patient_ids=frozenset({query.case.patient_id}),
             withdrawn=withdrawn,
             min_similarity=release.calibration.min_similarity,
             min_patients=release.calibration.min_patients,

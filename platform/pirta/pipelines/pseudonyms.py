@@ -2,8 +2,9 @@
 
 A pseudonym is a keyed hash: the same text and key give the same name, in every run and site that
 share the key, and nobody without the key can check a guess. A patient's is made of the PatientID
-of the images; `pirta pseudonym` makes it for a request, so that a patient's own scans stay out of
-the evidence. Which texts are hashed for a folder is told in `archive_scan`.
+of the images; the service makes it of a request's DICOM files, and `pirta pseudonym` for one that
+sends none, so that a patient's own scans stay out of the evidence. Which texts are hashed for a
+folder is told in `archive_scan`.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import io
 import secrets
 import zlib
 from collections.abc import Iterable
+from itertools import chain
 
 from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 
 from pirta.archive_settings import ArchiveSettings
+from pirta.contracts.study import StudyImages
 from pirta.errors import FileUnreadableError, SeriesError, SettingsError
 from pirta.imaging.dicom.detect import has_preamble, is_dicom
 from pirta.imaging.dicom.parse import reading
@@ -43,6 +46,12 @@ def pseudonym_key(settings: ArchiveSettings) -> str:
             "is nobody's.",
         )
     return key
+
+
+def service_key(settings: ArchiveSettings) -> str | None:
+    """Return the key by which a service names patients; None where no pseudonyms are made."""
+    key = settings.pseudonym_key.get_secret_value()
+    return key if key or settings.demo else None
 
 
 def make_key() -> str:
@@ -78,6 +87,17 @@ def patient_pseudonym(files: Iterable[bytes], key: str) -> str | None:
             remedy="Put each patient's study into a folder of its own, and scan again.",
         )
     return names.pop() if names else None
+
+
+def pseudonym_of_images(images: StudyImages, key: str) -> str | None:
+    """Return what `patient_pseudonym` says of a study's images, an archive already opened.
+
+    Raises:
+        SeriesError: they are of more than one patient.
+    """
+    named = (images.dwi, images.adc, images.b0)
+    files = chain(images.files.values(), (data for data in named if data is not None))
+    return patient_pseudonym(files, key)
 
 
 def read_ids(head: bytes) -> dict[str, str | None]:

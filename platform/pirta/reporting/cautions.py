@@ -27,6 +27,10 @@ class CautionLimits:
     low_similarity: float = 0.5
 
 
+PATIENT_UNKNOWN = (
+    "Neither the images nor the request name the patient: the patient's own earlier cases may be "
+    "among the similar cases."
+)
 DEFAULT_LIMITS = CautionLimits()
 
 
@@ -39,12 +43,14 @@ def cautions(
     finding: Finding | None,
     states_finding: bool = True,
     facts: Mapping[str, float | str | bool],
+    knows_patient: bool,
     limits: CautionLimits = DEFAULT_LIMITS,
 ) -> tuple[str, ...]:
     """Return one sentence for each reason; empty where there is none.
 
     `evidence` is not empty and goes from the nearest to the farthest case. Where the report
-    abstains (`states_finding` False) there is no finding to compare.
+    abstains (`states_finding` False) there is no finding to compare. `knows_patient` says whether
+    the search knew whose own cases to leave out.
     """
     votes = Counter(case.label for case in evidence)
     majority = consensus(evidence).label
@@ -56,6 +62,7 @@ def cautions(
         *_weak_evidence(evidence, top_k, limits),
         *_split_evidence(votes),
         *(compared if states_finding else ()),
+        *([] if knows_patient else [PATIENT_UNKNOWN]),
         *_of_preparation(facts),
     ]
     return tuple(dict.fromkeys(found))

@@ -72,12 +72,13 @@ async def report_study(
     with _timed("encode", on_stage):
         encoded = await encoder.encode(prepared, release_id=release.release_id)
     _check_encoder(encoded, release)
+    patient_ids = frozenset(one for one in (prepared.patient_id, study.patient_id) if one)
     request = SearchRequest(
         release_id=release.release_id,
         collection=release.collection,
         embedding_D=encoded.embedding_D,
         top_k=top_k,
-        policy=_policy(study, release, sites, withdrawn),
+        policy=_policy(patient_ids, release, sites, withdrawn),
     )
     with _timed("retrieve", on_stage):
         evidence = await retriever.search(request)
@@ -116,6 +117,7 @@ async def report_study(
             finding=words.finding,
             states_finding=words.mode != "abstained",
             facts=prepared.facts,
+            knows_patient=bool(patient_ids),
             limits=CautionLimits(low_similarity=release.calibration.low_similarity),
         ),
         provenance=_provenance(release, settings_sha256),
@@ -123,11 +125,14 @@ async def report_study(
 
 
 def _policy(
-    study: StudyFiles, release: Release, sites: frozenset[str] | None, withdrawn: frozenset[str]
+    patient_ids: frozenset[str],
+    release: Release,
+    sites: frozenset[str] | None,
+    withdrawn: frozenset[str],
 ) -> SearchPolicy:
     return SearchPolicy(
         sites=sites,
-        exclude_patient_id=study.patient_id,
+        exclude_patient_ids=patient_ids,
         withdrawn=withdrawn,
         min_similarity=release.calibration.min_similarity,
         min_patients=release.calibration.min_patients,

@@ -133,8 +133,8 @@ def policy_filter(policy: SearchPolicy, *, with_withdrawn: bool) -> str:
     server more to parse than the whole search takes.
     """
     parts = []
-    if policy.exclude_patient_id is not None:
-        parts.append(f'patient_key != "{patient_key(policy.exclude_patient_id)}"')
+    for patient_id in sorted(policy.exclude_patient_ids):
+        parts.append(f'patient_key != "{patient_key(patient_id)}"')
     if policy.sites is not None:
         parts.append(f"site_key in {_listed(policy.sites)}")
     if with_withdrawn and policy.withdrawn:

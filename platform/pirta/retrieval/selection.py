@@ -75,10 +75,9 @@ def candidates_of(rows: Sequence[IndexRow], query_D: NDArray[np.float32]) -> lis
 
 def may_see(row: IndexRow, policy: SearchPolicy) -> bool:
     """Return whether a policy lets a row be seen, its similarity apart."""
-    excluded = policy.exclude_patient_id
     return (
         (policy.sites is None or row.site in policy.sites)
-        and (excluded is None or row.patient_key != patient_key(excluded))
+        and all(row.patient_key != patient_key(one) for one in policy.exclude_patient_ids)
         and row.case_id not in policy.withdrawn
     )
 

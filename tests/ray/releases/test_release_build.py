@@ -100,7 +100,7 @@ def _nearest(
     embedding_D: np.ndarray,
     patient_id: str | None = None,
 ) -> str:
-    policy = SearchPolicy(exclude_patient_id=patient_id)
+    policy = SearchPolicy(exclude_patient_ids=frozenset({patient_id} - {None}))
     (nearest,) = index.search(SearchRequest("rel", collection, embedding_D, 1, policy))
     return nearest.case_id
 

@@ -102,6 +102,7 @@ class Parts:
     release_id: str = ""
     facts: dict[str, float | str | bool] = field(default_factory=dict)
     gates: tuple[GateResult, ...] = ()
+    patient_id: str | None = None
     requests: list[SearchRequest] = field(default_factory=list)
     prompts: list[Prompt] = field(default_factory=list)
     written_for: list[str] = field(default_factory=list)
@@ -110,7 +111,7 @@ class Parts:
     async def prepare(self, study: StudyFiles) -> PreparedStudy:
         del study
         volume_CXYZ = np.zeros((2, 4, 4, 4), np.float32)
-        return PreparedStudy(volume_CXYZ, self.fingerprint, self.facts, self.gates)
+        return PreparedStudy(volume_CXYZ, self.fingerprint, self.facts, self.gates, self.patient_id)
 
     async def encode(self, prepared: PreparedStudy, *, release_id: str) -> EncodedStudy:
         del prepared

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pirta.contracts.abstention import AbstentionLimits
@@ -19,6 +21,7 @@ from pirta.errors import (
     UnavailableError,
 )
 from pirta.reporting.answer import ANSWER_REGEX, answer_text
+from pirta.reporting.cautions import PATIENT_UNKNOWN
 from pirta.reporting.study_report import STAGES, StageListener, report_study
 from tests.unit.reporting.examples import (
     ANTERIOR,
@@ -95,7 +98,22 @@ async def test_the_search_goes_to_the_releases_collection_without_the_patients_o
     (request,) = parts.requests
     assert request.collection == "cases_1"
     assert request.top_k == 5
-    assert request.policy.exclude_patient_id == "patient-1"
+    assert request.policy.exclude_patient_ids == {"patient-1"}
+
+
+async def test_a_patient_whom_the_images_name_is_excluded_whatever_the_request_says() -> None:
+    for said, excluded in ((None, {"patient-9"}), ("other", {"patient-9", "other"})):
+        parts = Parts(patient_id="patient-9")
+        made = await report(parts, study=replace(STUDY, patient_id=said))
+        assert parts.requests[0].policy.exclude_patient_ids == excluded
+        assert PATIENT_UNKNOWN not in made.warnings
+
+
+async def test_a_report_of_a_patient_whom_nothing_names_says_so() -> None:
+    parts = Parts()
+    made = await report(parts, study=replace(STUDY, patient_id=None))
+    assert parts.requests[0].policy.exclude_patient_ids == frozenset()
+    assert PATIENT_UNKNOWN in made.warnings
 
 
 async def test_the_whole_policy_goes_with_the_search_and_every_hop_names_the_release() -> None:
@@ -106,7 +124,7 @@ async def test_the_whole_policy_goes_with_the_search_and_every_hop_names_the_rel
     (request,) = parts.requests
     assert request.policy == SearchPolicy(
         sites=sites,
-        exclude_patient_id="patient-1",
+        exclude_patient_ids=frozenset({"patient-1"}),
         withdrawn=withdrawn,
         min_similarity=0.3,
         min_patients=2,

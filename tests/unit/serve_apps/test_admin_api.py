@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,41 @@ def test_every_route_is_shut_but_for_operators(
         assert set(response.json()) == {"error", "request_id"}
     assert store.events() == before
     assert parts.begun == []
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status", "most_read"),
+    [("", 401, 0), (f"Bearer {TOKEN}", 403, 0), (f"Bearer {ADMIN}", 413, 2)],
+)
+def test_a_body_is_read_for_operators_alone_and_no_further_than_it_may_be_long(
+    admin: TestClient, authorization: str, status: int, most_read: int
+) -> None:
+    for method, path, _ in ROUTES:
+        sent, pieces = asyncio.run(send_pieces(admin.app, method, path, authorization))
+        assert sent == status, path
+        assert pieces <= most_read, path
+
+
+async def send_pieces(app: Any, method: str, path: str, authorization: str) -> tuple[int, int]:
+    """Send 16 pieces of 64 KiB; return the answer's status and how many of them were read."""
+    num_read = 0
+    statuses: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        nonlocal num_read
+        num_read += 1
+        return {"type": "http.request", "body": b"x" * 65_536, "more_body": num_read < 16}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    scope = {
+        "type": "http", "method": method, "path": f"/v1/admin/{path}", "query_string": b"",
+        "headers": [(b"authorization", authorization.encode()), (b"content-type", b"text/json")],
+    }  # fmt: skip
+    await app(scope, receive, send)
+    return statuses[0], num_read
 
 
 def test_every_route_of_the_api_is_in_the_list_above(admin: TestClient) -> None:

@@ -49,7 +49,7 @@ def test_a_pair_becomes_a_report_with_its_evidence(client: TestClient, parts: An
     assert study.site == "north"
     assert study.registry.history == ("HTN", "Afib")
     (request,) = parts.requests
-    assert request.policy.exclude_patient_id == "patient-7"
+    assert request.policy.exclude_patient_ids == {"patient-7"}
     assert request.policy.sites is None
     assert request.release_id == report.provenance.release_id == parts.written_for[0]
 
