@@ -16,7 +16,7 @@ from pirta.contracts.release import GateResult, Release
 from pirta.errors import ReleaseError, UnknownReleaseError
 from pirta.releases.database import Transaction
 from pirta.releases.events import note
-from pirta.releases.states import State
+from pirta.releases.states import WANTED_STATES, State
 from pirta.releases.stored import StoredRelease
 from pirta.releases.tables import GateRow, ReleaseRow, table_of
 
@@ -25,28 +25,24 @@ def add_record(transaction: Transaction, release: Release, *, actor: str) -> Non
     """Add a release as `built`; one of the same content stays as it is.
 
     A dropped one starts anew, with its collection built again and its gates to be measured again.
-    Where the parts lie is no content: the paths are those of the last time.
+    Where the parts lie is no content: the paths become those of the last build, unless replicas
+    hold the release, whose parts were checked where they lie.
     """
     connection, release_id = transaction.connection, release.release_id
     known = connection.execute(
-        select(ReleaseRow.state).where(ReleaseRow.release_id == release_id)
-    ).scalar_one_or_none()
-    values: dict[str, object] = {
-        "content": release.model_dump_json(),
-        "collection": release.collection,
-    }
-    if known is None or known == "dropped":
-        now = transaction.now()
-        values |= {"state": "built", "pinned": False, "created_at": now}
-        note(transaction, at=now, actor=actor, step="built", release_id=release_id)
+        select(ReleaseRow.state, ReleaseRow.content).where(ReleaseRow.release_id == release_id)
+    ).one_or_none()
+    if known is not None and known.state != "dropped":
+        _add_again(transaction, release, known.state, known.content, actor=actor)
+        return
+    now = transaction.now()
+    note(transaction, at=now, actor=actor, step="built", release_id=release_id)
+    values = {**_columns(release), "state": "built", "pinned": False, "created_at": now}
     if known is None:
         connection.execute(insert(ReleaseRow).values(release_id=release_id, **values))
         return
-    if known == "dropped":
-        connection.execute(delete(GateRow).where(GateRow.release_id == release_id))
-    connection.execute(
-        update(ReleaseRow).where(ReleaseRow.release_id == release_id).values(**values)
-    )
+    connection.execute(delete(GateRow).where(GateRow.release_id == release_id))
+    _update(transaction, release_id, values)
 
 
 def read_stored(transaction: Transaction, release_id: str) -> StoredRelease:
@@ -125,6 +121,42 @@ def replace_gates(transaction: Transaction, release_id: str, gates: Iterable[Gat
                 release_id=release_id, position=position, content=gate.model_dump_json()
             )
         )
+
+
+def _add_again(
+    transaction: Transaction, release: Release, state: State, content: str, *, actor: str
+) -> None:
+    """Take over where the parts of a known release lie now, or leave them; the journal says it."""
+    release_id = release.release_id
+    try:
+        known = parse_record(release_id, content)
+    except ReleaseError:  # a record that cannot be read is mended by one that can
+        known = None
+    if known == release:
+        return
+    keeps = known is not None and state in WANTED_STATES
+    note(
+        transaction,
+        at=transaction.now(),
+        actor=actor,
+        step="built again",
+        release_id=release_id,
+        detail=f"its parts stay where they were checked: it is {state}"
+        if keeps
+        else "its parts are those of this build",
+    )
+    if not keeps:
+        _update(transaction, release_id, _columns(release))
+
+
+def _columns(release: Release) -> dict[str, object]:
+    return {"content": release.model_dump_json(), "collection": release.collection}
+
+
+def _update(transaction: Transaction, release_id: str, values: dict[str, object]) -> None:
+    transaction.connection.execute(
+        update(ReleaseRow).where(ReleaseRow.release_id == release_id).values(**values)
+    )
 
 
 def _stored(

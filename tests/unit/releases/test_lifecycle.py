@@ -67,13 +67,20 @@ def test_a_release_comes_back_as_it_was_added_and_only_once(store: ReleaseStore)
     assert [event.actor for event in store.events()] == ["ann"]
 
 
-def test_a_release_whose_parts_were_moved_is_the_same_release_in_its_new_place(
-    store: ReleaseStore,
+@pytest.mark.parametrize("state", STATES)
+def test_a_release_whose_parts_were_moved_is_found_there_unless_replicas_hold_it(
+    store: ReleaseStore, state: State
 ) -> None:
-    release_id = bring_to(store, make_release(), "staged")
+    release_id = bring_to(store, make_release(), state)
     moved = make_release().model_copy(update={"encoder_path": "elsewhere"})
-    assert store.add(moved, actor="ann").state == "staged"
-    assert store.get(release_id).release.encoder_path == "elsewhere"
+    stored = store.add(moved, actor="bob")
+    assert stored.state == ("built" if state == "dropped" else state)
+    is_held = state in WANTED_STATES
+    assert stored.release.encoder_path == ("weights/encoder" if is_held else "elsewhere")
+    event = store.events()[-1]
+    assert (event.actor, event.release_id) == ("bob", release_id)
+    assert event.step == ("built" if state == "dropped" else "built again")
+    assert ("stay" in event.detail) == is_held
 
 
 def test_an_unknown_release_is_named_with_those_that_are_known(store: ReleaseStore) -> None:
@@ -117,6 +124,9 @@ def test_the_wanted_releases_are_those_that_replicas_hold(store: ReleaseStore) -
         if state not in WANTED_STATES:
             bring_to(store, make_release(number), state)
     assert {release.release_id for release in store.wanted()} == wanted
+    active = store.active()
+    assert active is not None
+    assert store.wanted()[0].release_id == active.release_id
 
 
 def test_a_failed_stage_keeps_its_reason_in_the_journal(store: ReleaseStore) -> None:
