@@ -137,7 +137,10 @@ def adapter_demo() -> AdapterRun:
     loop = LoopSettings(
         epochs=1, batch_size=16, learning_rate=4e-3, answers_only=True, save_every_steps=100
     )
-    return AdapterRun(name="demo", loop=loop, num_examples=5_000)
+    return AdapterRun(
+        name="demo", loop=loop, num_examples=5_000, num_beside_real=8_000, real_copies=4,
+        missing_share=0.15,
+    )  # fmt: skip
 
 
 def adapter_tiny() -> AdapterRun:
