@@ -21,10 +21,11 @@ from pirta.contracts.finding import (
 )
 from pirta.contracts.quality import GateResult
 from pirta.contracts.release import Release
-from pirta.contracts.report import RetrievedCase
+from pirta.contracts.report import Report, RetrievedCase
 from pirta.contracts.study import PreparedStudy, Registry, StudyFiles, StudyImages
 from pirta.reporting.answer import answer_text
 from pirta.reporting.prompt import Prompt, prompt_sha256
+from pirta.reporting.study_report import StageListener, report_study
 
 HASH = "0123456789abcdef" * 4
 ANTERIOR = Finding(
@@ -136,3 +137,29 @@ class Parts:
         if self.writer_fault is not None:
             raise self.writer_fault
         return self.text
+
+
+async def report(
+    parts: Parts,
+    *,
+    study: StudyFiles = STUDY,
+    on_stage: StageListener | None = None,
+    sites: frozenset[str] | None = None,
+    withdrawn: frozenset[str] = frozenset(),
+    writer_timeout_s: float = 5.0,
+    **changes: object,
+) -> Report:
+    return await report_study(
+        study,
+        release=release(**changes),
+        sites=sites,
+        withdrawn=withdrawn,
+        settings_sha256=HASH,
+        top_k=5,
+        writer_timeout_s=writer_timeout_s,
+        preparer=parts,
+        encoder=parts,
+        retriever=parts,
+        writer=parts,
+        on_stage=on_stage,
+    )
