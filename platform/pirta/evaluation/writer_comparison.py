@@ -47,16 +47,23 @@ class SystemComparison:
         )
 
     def _verdict(self) -> str:
-        beyond_chance = self.answers.p_value < 0.05
         if self.difference.value > 0:
-            return "better" if beyond_chance else "better, but within chance"
+            return f"better, {self._chance()}"
         if self.difference.value < 0:
-            return (
-                "the model DOES NOT BEAT the baseline and is worse"
-                if beyond_chance
-                else "the model does not beat the baseline; the loss is within chance"
-            )
+            return f"the model does not beat the baseline and is worse, {self._chance()}"
         return "the model does not beat the baseline; the two are equal"
+
+    def _chance(self) -> str:
+        """Whether chance explains the difference; where the two tests differ, that is said."""
+        by_test = self.answers.p_value < 0.05
+        by_interval = self.difference.low > 0 or self.difference.high < 0
+        if by_test == by_interval:
+            return "beyond chance" if by_test else "within chance"
+        return (
+            "beyond chance by McNemar's test, not by the interval"
+            if by_test
+            else "beyond chance by the interval, not by McNemar's test"
+        )
 
     def _shown(self) -> str:
         found = self.difference
