@@ -24,7 +24,8 @@ ON_REQUEST = (
     "preprocess_memory",
     "train_overhead",
     "release_switch",
-)  # minutes each: by name only
+    "on_gpu",
+)  # minutes each, or a GPU: by name only
 OUT = Path("bench-out")
 
 

@@ -36,7 +36,7 @@ MATRIX_SIDE = 1024
 def run() -> Iterator[Ratio]:
     """Measure volumes a second, and the share of the matrix-multiply rate."""
     encoder = load_encoder(SHIPPED_WEIGHTS / "encoder", device="cpu", num_threads=1)
-    volume_BCXYZ = _volumes()
+    volume_BCXYZ = some_volumes()
     plain = plain_encoder(encoder.model)
     batch = torch.from_numpy(volume_BCXYZ)
 
@@ -60,7 +60,7 @@ def run() -> Iterator[Ratio]:
     together_s, alone_s, plain_s, multiply_s = seconds_in_turns(
         ours_together, ours_alone, plainly, multiply, repeats=9
     )
-    cosine = _smallest_cosine(encoder, plain, volume_BCXYZ)
+    cosine = smallest_cosine(encoder, plain, volume_BCXYZ)
     for name, ours_s in ((f"batch {BATCH}", together_s), ("batch 1", alone_s)):
         yield Ratio(
             f"Embedding, shipped encoder, {encoder.precision}, one thread, {name}",
@@ -76,7 +76,8 @@ def run() -> Iterator[Ratio]:
     )  # fmt: skip
 
 
-def _volumes() -> NDArray[np.float32]:
+def some_volumes() -> NDArray[np.float32]:
+    """Return `BATCH` prepared volumes of the synthetic store, float32, `(B, C, X, Y, Z)`."""
     with tempfile.TemporaryDirectory(prefix="pirta-bench-") as folder:
         store = str(Path(folder) / "store")
         write_synthetic_store(store)
@@ -84,12 +85,14 @@ def _volumes() -> NDArray[np.float32]:
         return np.stack([load_volume(one.array_uri) for one in cases])
 
 
-def _smallest_cosine(
+def smallest_cosine(
     encoder: LoadedEncoder, plain: TerritoryEncoder, volume_BCXYZ: NDArray[np.float32]
 ) -> float:
+    """Return the smallest cosine between the two networks' embeddings of a volume."""
     served_BD, _ = encoder.embed(volume_BCXYZ)
     with torch.inference_mode():
-        plain_BD = plain(torch.from_numpy(volume_BCXYZ)).embedding_BD.numpy()
+        device = next(plain.parameters()).device
+        plain_BD = plain(torch.from_numpy(volume_BCXYZ).to(device)).embedding_BD.cpu().numpy()
     return float((served_BD * plain_BD).sum(axis=1).min())
 
 

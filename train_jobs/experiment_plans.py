@@ -58,12 +58,36 @@ def demo() -> ExperimentPlan:
     )
 
 
+def gpu() -> ExperimentPlan:
+    """One GPU and some 16 cores that make examples: minutes an arm.
+
+    The shipped encoder's network, long enough with labels that the arms are compared where
+    training ends and not where it begins.
+    """
+    on_gpu = {"use_gpu": True, "loader_processes": 5}
+    return ExperimentPlan(
+        "gpu",
+        num_small=24,
+        mae=presets.mae_demo().model_copy(
+            update=on_gpu | {"num_steps": 800, "save_every_steps": 400}
+        ),
+        territory=presets.territory_demo().model_copy(
+            update=on_gpu | {"num_steps": 1800, "save_every_steps": 600}
+        ),
+    )
+
+
 def tiny() -> ExperimentPlan:
     """For tests: seconds."""
     return ExperimentPlan("tiny", 2, presets.mae_tiny(), presets.territory_tiny())
 
 
-PLANS: Mapping[str, Callable[[], ExperimentPlan]] = {"paper": paper, "demo": demo, "tiny": tiny}
+PLANS: Mapping[str, Callable[[], ExperimentPlan]] = {
+    "paper": paper,
+    "gpu": gpu,
+    "demo": demo,
+    "tiny": tiny,
+}
 
 
 def find_plan(name: str) -> ExperimentPlan:

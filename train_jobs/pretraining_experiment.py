@@ -55,6 +55,7 @@ def run_experiment(
     external: Sequence[str],
     out: Path,
     num_threads: int = 1,
+    with_ray: bool = True,
     tell: Tell | None = None,
 ) -> tuple[ArmResult, ...]:
     """Train and measure the three arms, write the tables, and return what they hold.
@@ -62,6 +63,7 @@ def run_experiment(
     Args:
         store: prepared, with the splits "train" (learnt from, and the index) and "val".
         external: prepared stores of other hospitals; every site is measured on its own.
+        with_ray: train on Ray Train's workers; else in this process, without Ray.
 
     Raises:
         ManifestError: a store cannot be used, or two stores name the same site.
@@ -73,7 +75,7 @@ def run_experiment(
     results = []
     for arm in ARMS:
         say(f"arm '{arm}'")
-        weights = train_arm(plan, arm, store=store, out=out / arm, tell=tell)
+        weights = train_arm(plan, arm, store=store, out=out / arm, with_ray=with_ray, tell=tell)
         encoder = load_encoder(weights, device="cpu", num_threads=num_threads)
         say(f"arm '{arm}': measuring")
         # No threshold, no temperature: there is no set of cases left to choose them on.
@@ -84,15 +86,28 @@ def run_experiment(
 
 
 def train_arm(
-    plan: ExperimentPlan, arm: str, *, store: str, out: Path, tell: Tell | None = None
+    plan: ExperimentPlan,
+    arm: str,
+    *,
+    store: str,
+    out: Path,
+    with_ray: bool = True,
+    tell: Tell | None = None,
 ) -> Path:
     """Run an arm's one or two jobs, or find them finished, and return its encoder's folder."""
     stage_one = plan.stage_one(arm)
     mae = None
     if stage_one is not None:
-        train_mae(stage_one, store=store, out=out / "mae", show=tell)
+        train_mae(stage_one, store=store, out=out / "mae", with_ray=with_ray, show=tell)
         mae = out / "mae" / WEIGHTS_FOLDER
-    train_territory(plan.territory, store=store, out=out / "territory", mae=mae, show=tell)
+    train_territory(
+        plan.territory,
+        store=store,
+        out=out / "territory",
+        mae=mae,
+        with_ray=with_ray,
+        show=tell,
+    )
     return out / "territory" / WEIGHTS_FOLDER
 
 

@@ -100,7 +100,10 @@ def pretraining(
         typer.Option(help="Prepared store of other hospitals; may be given several times."),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the experiment; resumed if begun.")],
-    plan: Annotated[str, typer.Option(help="Named plan: demo, tiny or paper.")] = "demo",
+    plan: Annotated[str, typer.Option(help="Named plan: demo, gpu, paper or tiny.")] = "demo",
+    without_ray: Annotated[
+        bool, typer.Option("--without-ray", help="Train in this process, without Ray.")
+    ] = False,
     settings: SettingsOption = None,
 ) -> None:
     """The paper's tables 4 and 6: no, small and large pretraining, at home and elsewhere."""
@@ -114,6 +117,7 @@ def pretraining(
         external=external,
         out=out,
         num_threads=load_settings(settings).encoder.num_threads,
+        with_ray=not without_ray,
         tell=lambda line: typer.echo(line, err=True),
     )
     typer.echo((out / "experiment.md").read_text(encoding="utf-8"))
