@@ -224,3 +224,20 @@ def test_ray_in_the_manifest_is_the_ray_of_the_constraints(rayservice: Manifest)
     pinned = re.search(r"^ray==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
     assert pinned
     assert rayservice["spec"]["rayClusterConfig"]["rayVersion"] == pinned.group(1)
+
+
+def test_every_pod_reads_every_volume_and_writes_none(
+    manifests: list[Manifest], rayservice: Manifest
+) -> None:
+    claims = {one["metadata"]["name"] for one in manifests if "Claim" in one["kind"]}
+    assert claims == {"pirta-models", "pirta-cohorts"}
+    for name, pod in _pods(rayservice).items():
+        claimed = {
+            volume["name"]: volume["persistentVolumeClaim"]
+            for volume in pod["spec"]["volumes"]
+            if "persistentVolumeClaim" in volume
+        }
+        assert {claim["claimName"] for claim in claimed.values()} == claims, name
+        for container in pod["spec"]["containers"]:
+            mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+            assert all(mounts[volume]["readOnly"] for volume in claimed), name
