@@ -48,7 +48,7 @@ def _embedding() -> Iterator[Ratio]:
     )
     few_BCXYZ = some_volumes()
     volume_BCXYZ = np.concatenate([few_BCXYZ] * (EMBED_BATCH // len(few_BCXYZ)))
-    plain = plain_encoder(served.model)
+    plain = plain_encoder(served.model).cuda()
     on_gpu = torch.from_numpy(volume_BCXYZ).cuda()
 
     def as_served() -> None:  # from NumPy to NumPy: the copies count

@@ -59,20 +59,19 @@ def demo() -> ExperimentPlan:
 
 
 def gpu() -> ExperimentPlan:
-    """One GPU and some 16 cores that make examples: minutes an arm.
+    """One GPU and some 16 cores that make examples: two minutes an arm, whose examples they wait for.
 
-    The shipped encoder's network, long enough with labels that the arms are compared where
-    training ends and not where it begins.
+    The shipped encoder's network, long enough with labels that every arm tells the classes apart.
     """
     on_gpu = {"use_gpu": True, "loader_processes": 5}
     return ExperimentPlan(
         "gpu",
         num_small=24,
         mae=presets.mae_demo().model_copy(
-            update=on_gpu | {"num_steps": 800, "save_every_steps": 400}
+            update=on_gpu | {"num_steps": 250, "save_every_steps": 125}
         ),
         territory=presets.territory_demo().model_copy(
-            update=on_gpu | {"num_steps": 1800, "save_every_steps": 600}
+            update=on_gpu | {"num_steps": 550, "save_every_steps": 183}
         ),
     )
 

@@ -74,7 +74,8 @@ def draw_chart(by_arm: Mapping[str, Sequence[Group]], path: Path) -> None:
         panel.set_title(name)
         panel.set_ylim(0, 1.02)
         panel.axhline(1 / len(LABELS), color="gray", linewidth=0.8, linestyle=":")
-    panels[-1].legend(title="pretraining", loc="lower right", fontsize="small")
+    handles, names = panels[-1].get_legend_handles_labels()
+    figure.legend(handles, names, title="pretraining", loc="outside right center")
     figure.savefig(path, dpi=120)
 
 
