@@ -24,6 +24,7 @@ ON_REQUEST = (
     "preprocess_memory",
     "train_overhead",
     "release_switch",
+    "writer_throughput",
 )  # minutes each: by name only
 OUT = Path("bench-out")
 
