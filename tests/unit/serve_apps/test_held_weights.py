@@ -12,6 +12,7 @@ from pirta.errors import CheckpointError, ReleaseError
 from pirta.models.checkpoint import read_manifest, verify_manifest, write_manifest
 from serve_apps.held_weights import AdapterCopies, check_weights, unchanged_base
 from serve_apps.part_checks import check_checkpoint
+from serve_apps.writer import AnswerLoader
 from tests.unit.serve_apps.releases import release_of
 
 BASE = "b" * 64
@@ -113,6 +114,23 @@ def test_a_release_whose_adapter_is_of_another_base_is_refused_by_each_replica(
     wrong = release_of(**parts, writer_base_sha256="c" * 64)
     with pytest.raises(ReleaseError, match="trained on the base bbbbbbbbbbbb"):
         check_checkpoint(wrong, "writer_adapter")
+
+
+def test_a_writer_replica_refuses_such_a_release_before_it_asks_an_engine(
+    folder: Path, sha256: str
+) -> None:
+    class NoControl:
+        def __getattr__(self, name: str) -> object:
+            raise AssertionError(f"the control was asked for {name}")
+
+    wrong = release_of(
+        writer_adapter_path=str(folder),
+        writer_adapter_sha256=sha256,
+        writer_base_sha256="c" * 64,
+    )
+    loader = AnswerLoader(NoControl(), timeout_s=1.0)  # type: ignore[arg-type]
+    with pytest.raises(ReleaseError, match="trained on the base bbbbbbbbbbbb"):
+        loader.load(wrong, ())
 
 
 def test_an_adapter_that_names_no_base_is_refused(folder: Path) -> None:
