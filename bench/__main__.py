@@ -24,6 +24,7 @@ ON_REQUEST = (
     "preprocess_memory",
     "train_overhead",
     "release_switch",
+    "writer_throughput",
     "on_gpu",
 )  # minutes each, or a GPU: by name only
 OUT = Path("bench-out")

@@ -3,13 +3,15 @@
 One deployment, `ReportEngine`, serves one base model and LoRA adapters from local folders. Each
 question names its adapter and where that lies, so that a new adapter needs no restart.
 `ray.serve.llm` takes adapters from cloud storage only; `LocalLoraLoader` here is the one place
-that reaches into `ray.llm._internal` to take them from disk. Messages go in and text comes out
-as plain values, so that no caller has to import vLLM. This module does, with `ray.serve.llm`
+that reaches into `ray.llm._internal` to take them from disk. It hands vLLM a private copy that was
+checked, and the base is checked around its loading (`held_weights`). Messages go in and text comes
+out as plain values, so that no caller has to import vLLM. This module does, with `ray.serve.llm`
 (some ten seconds): import it where an engine is started, not before.
 """
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,7 @@ from pirta.errors import (
 from pirta.models.writer_memory import ADAPTERS_AT_ONCE
 from pirta.settings import Settings, WriterSettings
 from serve_apps.engines import BASE_MODEL_ID
+from serve_apps.held_weights import AdapterCopies, unchanged_base
 from serve_apps.part_checks import check_checkpoint
 from serve_apps.scaling import scaling_options
 
@@ -45,35 +48,51 @@ _ENGINE_ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "HF_HUB_OFFLINE": "1",
 }
-_ADAPTERS = "pirta_adapter_paths"
+_ADAPTERS = "pirta_adapters"  # model id to folder and sha256
+_BASE_SHA256 = "pirta_base_sha256"
 
 
 class LocalLoraLoader(LoraModelLoader):  # type: ignore[misc]  # ray.llm ships no types
-    """Finds an adapter in the local folder that `ReportEngine.answer` was told of."""
+    """Takes an adapter from the local folder that `ReportEngine.answer` was told of."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._copies: AdapterCopies | None = None
+        self._turn = asyncio.Lock()  # what is copied is copied once, and numbers are given once
 
     async def load_model_from_config(
         self, lora_model_id: str, llm_config: LLMConfig
     ) -> DiskMultiplexConfig:
-        """Return where the adapter lies; nothing is copied.
+        """Return where a checked copy of the adapter lies.
 
         Raises:
-            CheckpointError: no question named the adapter.
+            CheckpointError: no question named the adapter, its folder holds another or a damaged
+                one, or it is another base's.
         """
-        if lora_model_id not in self.disk_cache:
-            paths: dict[str, str] = llm_config.experimental_configs[_ADAPTERS]
-            if lora_model_id not in paths:
-                raise CheckpointError(
-                    f"The engine knows no adapter '{lora_model_id}', only "
-                    f"{', '.join(paths) or 'none'}.",
-                    remedy="Ask with the adapter's folder beside its id.",
+        async with self._turn:
+            if lora_model_id not in self.disk_cache:
+                local_path = await asyncio.to_thread(self._copy, lora_model_id, llm_config)
+                self.disk_cache[lora_model_id] = DiskMultiplexConfig(
+                    model_id=lora_model_id,
+                    max_total_tokens=None,
+                    local_path=str(local_path),
+                    lora_assigned_int_id=len(self.disk_cache) + 1,
                 )
-            self.disk_cache[lora_model_id] = DiskMultiplexConfig(
-                model_id=lora_model_id,
-                max_total_tokens=None,
-                local_path=paths[lora_model_id],
-                lora_assigned_int_id=len(self.disk_cache) + 1,
+            return self.disk_cache[lora_model_id]
+
+    def _copy(self, lora_model_id: str, llm_config: LLMConfig) -> Path:
+        known: dict[str, tuple[str, str]] = llm_config.experimental_configs[_ADAPTERS]
+        if lora_model_id not in known:
+            raise CheckpointError(
+                f"The engine knows no adapter '{lora_model_id}', only "
+                f"{', '.join(known) or 'none'}.",
+                remedy="Ask with the adapter's folder beside its id.",
             )
-        return self.disk_cache[lora_model_id]
+        if self._copies is None:
+            base_sha256 = llm_config.experimental_configs[_BASE_SHA256]
+            self._copies = AdapterCopies(base_sha256=base_sha256)
+        folder, sha256 = known[lora_model_id]
+        return self._copies.copy_of(Path(folder), sha256=sha256)
 
 
 class WeightsAreLocal(CallbackBase):  # type: ignore[misc]  # ray.llm ships no types
@@ -85,7 +104,18 @@ class WeightsAreLocal(CallbackBase):  # type: ignore[misc]  # ray.llm ships no t
 
 
 class ReportEngine(LLMServer):
-    """`LLMServer` with one method more: a constrained answer in plain values."""
+    """`LLMServer` that checks what it loads, and gives a constrained answer in plain values."""
+
+    async def start(self) -> None:
+        """Start the engine on the base that the release names (the name is `LLMServer`'s).
+
+        Raises:
+            CheckpointError: the base's folder holds another, before the loading or after.
+        """
+        config = self._llm_config
+        folder = Path(config.model_loading_config.model_source)
+        with unchanged_base(folder, sha256=config.experimental_configs[_BASE_SHA256]):
+            await super().start()
 
     async def answer(
         self,
@@ -93,6 +123,7 @@ class ReportEngine(LLMServer):
         *,
         model_id: str,
         adapter_path: str,
+        adapter_sha256: str,
         regex: str,
         max_tokens: int,
         temperature: float,
@@ -100,10 +131,12 @@ class ReportEngine(LLMServer):
         """Return the model's answer with an adapter, in the form of `regex`.
 
         Raises:
+            CheckpointError: the adapter's folder cannot be used, or holds another one.
             RegistryError: the prompt is longer than the model takes.
             UnavailableError: the engine answered with another error of its own.
         """
-        self._llm_config.experimental_configs[_ADAPTERS][model_id] = adapter_path
+        known = self._llm_config.experimental_configs[_ADAPTERS]
+        known[model_id] = (adapter_path, adapter_sha256)
         request = ChatCompletionRequest(
             model=model_id,
             messages=messages,
@@ -140,14 +173,14 @@ def build_engine(settings: Settings, release: Release) -> Application:
     """
     path = check_checkpoint(release, "writer_base")
     return build_llm_deployment(
-        engine_config(settings, base_path=path),
+        engine_config(settings, base_path=path, base_sha256=release.writer_base_sha256),
         deployment_cls=ReportEngine,
         name_prefix="Engine:",
         bind_kwargs={"model_downloader": LocalLoraLoader},
     )
 
 
-def engine_config(settings: Settings, *, base_path: Path) -> LLMConfig:
+def engine_config(settings: Settings, *, base_path: Path, base_sha256: str) -> LLMConfig:
     """Return the engine's configuration for `ray.serve.llm`."""
     writer = settings.writer
     return LLMConfig(
@@ -158,7 +191,7 @@ def engine_config(settings: Settings, *, base_path: Path) -> LLMConfig:
         engine_kwargs=engine_kwargs(writer),
         lora_config={"dynamic_lora_loading_path": _UNUSED_CLOUD_PATH},
         callback_config=CallbackConfig(callback_class=WeightsAreLocal),
-        experimental_configs={_ADAPTERS: {}},
+        experimental_configs={_ADAPTERS: {}, _BASE_SHA256: base_sha256},
         deployment_config={
             **scaling_options(settings.scaling.engine, settings, with_actor_options=False),
             "ray_actor_options": {"num_cpus": 0},

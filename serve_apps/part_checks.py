@@ -11,8 +11,8 @@ from typing import Literal
 
 from pirta.contracts.release import Release
 from pirta.errors import CheckpointError, FingerprintError, ReleaseError
-from pirta.models.checkpoint import verify_manifest
 from pirta.reporting.study_report import check_prompt
+from serve_apps.held_weights import check_base_of, check_weights
 
 CheckpointKind = Literal["encoder", "writer_base", "writer_adapter"]
 
@@ -35,7 +35,8 @@ def check_checkpoint(release: Release, kind: CheckpointKind) -> Path:
     """Return the folder of a release's checkpoint after checking every file of it.
 
     Raises:
-        ReleaseError: it is missing, damaged, or another one than the release names.
+        ReleaseError: it is missing, damaged, another one than the release names, or an adapter
+            of another base.
     """
     folder, expected = {
         "encoder": (release.encoder_path, release.encoder_sha256),
@@ -43,18 +44,14 @@ def check_checkpoint(release: Release, kind: CheckpointKind) -> Path:
         "writer_adapter": (release.writer_adapter_path, release.writer_adapter_sha256),
     }[kind]
     try:
-        found = verify_manifest(Path(folder), kind=kind).sha256
+        manifest = check_weights(Path(folder), kind=kind, sha256=expected)
+        if kind == "writer_adapter":
+            check_base_of(manifest, base_sha256=release.writer_base_sha256)
     except CheckpointError as error:
         raise ReleaseError(
             f"The {kind} of {release.release_id} cannot be used: {error.message}",
             remedy=error.remedy,
         ) from None
-    if found != expected:
-        raise ReleaseError(
-            f"The {kind} in {folder} is {found[:12]}, the release {release.release_id} names "
-            f"{expected[:12]}.",
-            remedy="Put the release's own weights there, or build the release again.",
-        )
     return Path(folder)
 
 

@@ -38,6 +38,7 @@ class AdaptedEngine:
     handle: DeploymentHandle[Any]
     adapter_id: str
     adapter_path: str
+    adapter_sha256: str
 
     async def answer(self, prompt: Prompt, decoding: Decoding, *, answer_regex: str) -> str:
         """Return the model's text in the form of `answer_regex`.
@@ -54,6 +55,7 @@ class AdaptedEngine:
                     prompt.messages,
                     model_id=self.adapter_id,
                     adapter_path=self.adapter_path,
+                    adapter_sha256=self.adapter_sha256,
                     regex=answer_regex,
                     max_tokens=decoding.max_answer_tokens,
                     temperature=decoding.temperature,
@@ -104,6 +106,7 @@ class AnswerLoader:
             _engine_handle(release.writer_base_sha256),
             adapter_model_id(release.writer_adapter_sha256),
             release.writer_adapter_path,
+            release.writer_adapter_sha256,
         )
         answer = engine.answer(_WARM_UP, _WARM_UP_DECODING, answer_regex=ANSWER_REGEX)
         await _within(self._timeout_s, answer)

@@ -107,9 +107,8 @@ def _prompt_of_evidence(query: WriterQuery) -> str:
 
 def _drafting(engine: AnswerEngine, rules: DraftingRules) -> System:
     async def report(query: WriterQuery) -> ToldReport:
-        prompt = _prompt_of_evidence(query)
         words = await draft_words(
-            lambda regex: engine.answer(prompt, regex=regex),
+            lambda prompt, regex: engine.answer(prompt.user, regex=regex),
             query.sources,
             query.probabilities_K,
             num_quality_warnings=query.num_quality_warnings,

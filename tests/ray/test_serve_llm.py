@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,16 @@ from typing import Any
 import pytest
 
 from pirta.errors import CheckpointError, RegistryError, ReleaseError, UnavailableError
-from pirta.settings import Settings, WriterSettings
+from pirta.models.checkpoint import read_manifest, verify_manifest
+from pirta.settings import SHIPPED_WEIGHTS, Settings, WriterSettings
+from serve_apps.engines import adapter_model_id
 from serve_apps.part_checks import check_checkpoint
 from tests.unit.serve_apps.releases import release_of
 
-ADAPTER_ID = "report:" + "a" * 12
+SHIPPED_BASE_SHA256 = read_manifest(SHIPPED_WEIGHTS / "writer_base").sha256
+ADAPTER = SHIPPED_WEIGHTS / "writer_adapter"
+ADAPTER_SHA256 = read_manifest(ADAPTER).sha256
+ADAPTER_ID = adapter_model_id(ADAPTER_SHA256)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +37,9 @@ def llm() -> ModuleType:
 def config_of(llm: ModuleType) -> Callable[..., Any]:
     def config(**writer: object) -> Any:
         settings = Settings(writer=WriterSettings.model_validate(writer))
-        return llm.engine_config(settings, base_path=settings.writer.base_path)
+        return llm.engine_config(
+            settings, base_path=settings.writer.base_path, base_sha256=SHIPPED_BASE_SHA256
+        )
 
     return config
 
@@ -59,16 +67,44 @@ def test_the_engine_is_bounded_although_ray_llms_defaults_are_not(config_of: Any
     assert options["graceful_shutdown_timeout_s"] > Settings().writer.timeout_s
 
 
-async def test_an_adapter_is_found_where_a_question_said_and_no_other(
+async def test_the_engine_reads_a_checked_copy_of_an_adapter_that_a_question_named(
     llm: Any, config_of: Any, tmp_path: Path
 ) -> None:
     config, loader = config_of(), llm.LocalLoraLoader()
-    config.experimental_configs["pirta_adapter_paths"][ADAPTER_ID] = str(tmp_path)
+    known = config.experimental_configs["pirta_adapters"]
+    folder = tmp_path / "adapter"
+    shutil.copytree(ADAPTER, folder)
+    known[ADAPTER_ID] = (str(folder), ADAPTER_SHA256)
     found = await loader.load_model_from_config(ADAPTER_ID, config)
-    assert (found.model_id, found.local_path) == (ADAPTER_ID, str(tmp_path))
+    assert found.model_id == ADAPTER_ID
+    assert Path(found.local_path) != folder
+    (folder / "adapter_model.safetensors").write_bytes(b"swapped after the check")
+    assert verify_manifest(Path(found.local_path), kind="writer_adapter").sha256 == ADAPTER_SHA256
     assert await loader.load_model_from_config(ADAPTER_ID, config) == found
     with pytest.raises(CheckpointError, match="report:other"):
         await loader.load_model_from_config("report:other", config)
+    known["report:again"] = (str(folder), ADAPTER_SHA256)
+    with pytest.raises(CheckpointError, match="sha256"):
+        await llm.LocalLoraLoader().load_model_from_config("report:again", config)
+
+
+async def test_an_engine_does_not_start_on_a_base_that_is_changed_while_it_loads(
+    llm: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(SHIPPED_WEIGHTS / "writer_base", base)
+    config = llm.engine_config(Settings(), base_path=base, base_sha256=SHIPPED_BASE_SHA256)
+
+    async def swap(self: object) -> None:
+        del self
+        with (base / "model.safetensors").open("ab") as stream:
+            stream.write(b"x")
+
+    monkeypatch.setattr(llm.LLMServer, "start", swap)
+    engine = llm.ReportEngine.sync_init(config, model_downloader=llm.LocalLoraLoader)
+    for _ in range(2):  # found after the loading, and by another start before it
+        with pytest.raises(CheckpointError, match=r"model\.safetensors"):
+            await engine.start()
 
 
 def test_two_adapters_may_answer_in_one_batch(config_of: Any) -> None:

@@ -2,15 +2,17 @@
 
 The order of things: a study whose evidence carries no finding is not sent to the writer at all.
 What the writer says is held against its sources; if it does not hold, the writer is asked once
-more, and can then only give an answer that the sources support. If that fails too, or the words
-turn out less sure than the limits ask for, the report abstains. A writer that is down or late is
-replaced by the template. Keeps nothing and logs nothing.
+more, and can then only give an answer that the sources support. An answer other than the
+neighbours' majority must not be the doing of the registry's words, which anyone may have typed
+("ignore the above"): it is asked for again without them, and that answer counts. If all that
+fails, or the words turn out less sure than the limits ask for, the report abstains. A writer that
+is down or late is replaced by the template. Keeps nothing and logs nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from pirta.contracts.finding import label_of
 from pirta.errors import UnavailableError, WriterOutputError
 from pirta.reporting.abstention import Verdict, judge, read_signals
 from pirta.reporting.answer import ANSWER_REGEX, WrittenAnswer, answer_regex_of, parse_answer
+from pirta.reporting.consensus import consensus
 from pirta.reporting.grounding import (
     Contradiction,
     ContradictionCode,
@@ -27,7 +30,13 @@ from pirta.reporting.grounding import (
     ground,
     supported_findings,
 )
-from pirta.reporting.registry_text import history_text, nihss_text, presentation_sentence
+from pirta.reporting.prompt import Prompt, build_prompt
+from pirta.reporting.registry_text import (
+    history_text,
+    nihss_text,
+    presentation_sentence,
+    without_words,
+)
 from pirta.reporting.template_report import (
     Words,
     abstained_words,
@@ -39,8 +48,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Asks the writer for one answer that fits a pattern (`ANSWER_REGEX` or a narrower one).
-Ask = Callable[[str], Awaitable[str]]
+# Asks the writer for one answer to a prompt that fits a pattern (`ANSWER_REGEX` or a narrower one).
+Ask = Callable[[Prompt, str], Awaitable[str]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ class DraftingRules:
     """How a draft is made.
 
     Attributes:
-        writer_timeout_s: for the writer's answer, a second try included.
+        writer_timeout_s: for the writer's answer, every further try included.
         checks: False leaves out grounding and abstention: an ablation, never a service.
     """
 
@@ -112,13 +121,26 @@ async def draft_words(
 async def _held_answer(
     ask: Ask, sources: Sources, *, checks: bool
 ) -> WrittenAnswer | tuple[Contradiction, ...]:
-    """Ask, and once more where the answer does not hold; what still contradicts comes back."""
+    """Ask, and again where the answer does not hold; what still contradicts comes back."""
+    prompt = build_prompt(sources.registry, sources.evidence)
     if not checks:
-        return parse_answer(await ask(ANSWER_REGEX))
+        return parse_answer(await ask(prompt, ANSWER_REGEX))
+    narrow = answer_regex_of(supported_findings(sources))
+    answer = await _grounded(ask, prompt, (ANSWER_REGEX, narrow), sources)
+    if not isinstance(answer, WrittenAnswer) or not _may_be_swayed(answer, sources):
+        return answer
+    wordless = build_prompt(without_words(sources.registry), sources.evidence)
+    return await _grounded(ask, wordless, (narrow,), sources)
+
+
+async def _grounded(
+    ask: Ask, prompt: Prompt, patterns: Sequence[str], sources: Sources
+) -> WrittenAnswer | tuple[Contradiction, ...]:
+    """Ask with each pattern until an answer holds; otherwise the last one's contradictions."""
     contradictions: tuple[Contradiction, ...] = ()
-    for pattern in (ANSWER_REGEX, answer_regex_of(supported_findings(sources))):
+    for pattern in patterns:
         try:
-            answer = parse_answer(await ask(pattern))
+            answer = parse_answer(await ask(prompt, pattern))
         except WriterOutputError:
             contradictions = (Contradiction(ContradictionCode.FINDINGS_FORM),)
             continue
@@ -126,6 +148,12 @@ async def _held_answer(
         if not contradictions:
             return answer
     return contradictions
+
+
+def _may_be_swayed(answer: WrittenAnswer, sources: Sources) -> bool:
+    """Whether words of the registry could have chosen this among the supported answers."""
+    has_words = sources.registry != without_words(sources.registry)
+    return has_words and answer.finding != consensus(sources.evidence).finding
 
 
 def draft_of(answer: WrittenAnswer, sources: Sources) -> Draft:

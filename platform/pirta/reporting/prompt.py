@@ -1,8 +1,9 @@
 """The writer's prompt, in the form of the paper's Table 3.
 
 The words stand in `templates/report_prompt.txt`; its sha256 enters the release, because a
-writer is tested with one prompt only. Chat tokens (the paper's `<s> [INST]`) are put around it
-by the model's own chat template, not here.
+writer is tested with one prompt only. A neighbour enters as the sentence of its structured finding,
+whatever text lies beside that in the index: the words of a store give no orders. Chat tokens (the
+paper's `<s> [INST]`) are put around it by the model's own chat template, not here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from pirta.contracts.finding import finding_sentence
 from pirta.contracts.report import RetrievedCase
 from pirta.contracts.study import Registry
 from pirta.errors import NoNeighboursError
@@ -41,7 +43,7 @@ def build_prompt(registry: Registry, evidence: Sequence[RetrievedCase]) -> Promp
     Raises:
         NoNeighboursError: there is no neighbour to write from.
     """
-    return Prompt(user=prompt_text(registry, [case.findings_text for case in evidence]))
+    return Prompt(user=prompt_text(registry, [finding_sentence(case.finding) for case in evidence]))
 
 
 def prompt_text(registry: Registry, findings: Sequence[str]) -> str:

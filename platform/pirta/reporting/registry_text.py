@@ -54,6 +54,11 @@ def history_text(registry: Registry) -> str:
     return ", ".join(_history_items(registry, shown_text)) or NO_HISTORY
 
 
+def without_words(registry: Registry) -> Registry:
+    """Return the row with its numbers and its sex, and nothing that somebody typed freely."""
+    return registry.model_copy(update={"presentation": None, "history": ()})
+
+
 def _history_items(registry: Registry, made_safe: Callable[[str], str]) -> list[str]:
     items = (made_safe(item) for item in registry.history)
     return [item for item in items if item]

@@ -1,8 +1,9 @@
 """A report for people: plain text in the form of Table 3, and panels for the terminal.
 
 Both put the disclaimer, the mode and the warnings first and the evidence with its similarity
-last. Markdown and PDF are `render_markdown` and `report_pdf`; the contract itself (JSON) is
-`Report.model_dump_json`.
+last. A neighbour's text comes from a store: it is put on one line, without control characters that
+a terminal would obey. Markdown and PDF are `render_markdown` and `report_pdf`; the contract itself
+(JSON) is `Report.model_dump_json`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from rich.text import Text
 
 from pirta.contracts.report import Report, RetrievedCase
 from pirta.reporting.cautions import spoken
+from pirta.reporting.untrusted_text import shown_text
 
 BAR_WIDTH = 10
 
@@ -67,7 +69,10 @@ def render_text(report: Report) -> str:
     parts = [f"{title}: {text}" for title, text in report_parts(report)]
     evidence = ["Similar patient reports:"]
     for rank, case in enumerate(report.evidence, 1):
-        evidence += [f"[{rank}] Similarity Score : {case.similarity:.2f}", case.findings_text]
+        evidence += [
+            f"[{rank}] Similarity Score : {case.similarity:.2f}",
+            shown_text(case.findings_text),
+        ]
     return "\n".join([*head, "", *parts, "", *evidence]) + "\n"
 
 
@@ -117,8 +122,8 @@ def _evidence_table(evidence: tuple[RetrievedCase, ...]) -> Table:
         table.add_row(
             str(rank),
             _bar(case.similarity),
-            Text(f"{case.case_id}\n{case.site}", overflow="fold"),
-            Text(case.findings_text),
+            Text(f"{shown_text(case.case_id)}\n{shown_text(case.site)}", overflow="fold"),
+            Text(shown_text(case.findings_text)),
         )
     return table
 

@@ -11,10 +11,12 @@ import re
 from pirta.contracts.report import Report
 from pirta.reporting.cautions import spoken
 from pirta.reporting.render import classifier_text, mode_notice, origin_text, report_parts
+from pirta.reporting.untrusted_text import shown_text
 
 # Every ASCII sign that CommonMark can read as markup and lets be escaped. A full stop, a colon
-# and a comma mean nothing inside a line that begins with our own words.
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$@-])")
+# and a comma mean nothing inside a line that begins with our own words, but for bare addresses,
+# which GitHub's dialect makes links of.
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$@-]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
 
 
 def render_markdown(report: Report) -> str:
@@ -34,7 +36,7 @@ def render_markdown(report: Report) -> str:
 
 def escaped(text: str) -> str:
     """Return text that Markdown shows to the letter, on one line."""
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
+    return _MARKUP.sub(r"\\\1", shown_text(text))
 
 
 def _notices(report: Report) -> list[str]:

@@ -26,7 +26,7 @@ from pirta.reporting.cautions import CautionLimits, cautions
 from pirta.reporting.drafting import DraftingRules, draft_words
 from pirta.reporting.grounding import Sources
 from pirta.reporting.ports import Encoder, Preparer, Retriever, Writer
-from pirta.reporting.prompt import build_prompt, prompt_sha256
+from pirta.reporting.prompt import prompt_sha256
 from pirta.reporting.registry_text import history_text, nihss_text, presentation_sentence
 
 STAGES = ("prepare", "encode", "retrieve", "write")
@@ -84,10 +84,9 @@ async def report_study(
         evidence = await retriever.search(request)
     _check_evidence(evidence, request)
     label, probability = _most_probable(encoded)
-    prompt = build_prompt(study.registry, evidence)
     with _timed("write", on_stage):
         words = await draft_words(
-            lambda answer_regex: writer.write(
+            lambda prompt, answer_regex: writer.write(
                 prompt, answer_regex=answer_regex, release_id=release.release_id
             ),
             Sources(study.registry, evidence, label),

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pirta.contracts.abstention import Reason, ReasonCode
-from pirta.contracts.finding import Finding, Label, finding_sentence
+from pirta.contracts.finding import Finding, finding_sentence
 from pirta.contracts.report import (
     ABSTAINED_FINDINGS,
     ABSTAINED_IMPRESSION,
@@ -22,7 +22,6 @@ from pirta.contracts.report import (
     NORMAL_NEIGHBOUR,
     ReportMode,
     RetrievedCase,
-    reads_as_normal,
 )
 from pirta.reporting.answer import WrittenAnswer
 from pirta.reporting.consensus import consensus
@@ -84,7 +83,8 @@ def abstained_words(
     """Return the words of an abstention; normal neighbours are named so that none can be misread.
 
     The sentence of a normal study, found in a list below an abstention, could be taken for this
-    study's; their label stays as it is.
+    study's; their label stays as it is. A text that is not its finding's sentence could say that in
+    words no rule knows: the sentence stands in its place.
     """
     return Words(
         mode="abstained",
@@ -98,7 +98,5 @@ def abstained_words(
 
 
 def _unmistakable(case: RetrievedCase) -> RetrievedCase:
-    if case.label is not Label.NORMAL and not reads_as_normal(case.findings_text):
-        return case
     shown = NORMAL_NEIGHBOUR if case.finding is None else case.finding.sentence()
     return case.model_copy(update={"findings_text": shown})

@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 
 from pirta.contracts.abstention import AbstentionLimits
-from pirta.contracts.finding import LABELS, Finding, Label
+from pirta.contracts.finding import LABELS, Finding, Label, LesionClass
 from pirta.contracts.report import ABSTAINED_FINDINGS
 from pirta.errors import UnavailableError, WriterOutputError
 from pirta.reporting.answer import ANSWER_REGEX, answer_text
 from pirta.reporting.drafting import DraftingRules, draft_words
 from pirta.reporting.grounding import Sources
+from pirta.reporting.prompt import Prompt, build_prompt
+from pirta.reporting.registry_text import without_words
 from pirta.reporting.template_report import Words
 from tests.unit.reporting.drafts import POSTERIOR
 from tests.unit.reporting.examples import ANTERIOR, DEEP, REGISTRY, cases
 
+OTHER = ANTERIOR.model_copy(update={"lesion_class": LesionClass.STRONG})
 LIMITS = AbstentionLimits(min_confidence=0.7)
 
 
@@ -30,8 +33,10 @@ class PlainWriter:
     answers: Sequence[str | Exception]
     pause_s: float = 0.0
     patterns: list[str] = field(default_factory=list)
+    prompts: list[Prompt] = field(default_factory=list)
 
-    async def __call__(self, pattern: str) -> str:
+    async def __call__(self, prompt: Prompt, pattern: str) -> str:
+        self.prompts.append(prompt)
         self.patterns.append(pattern)
         await asyncio.sleep(self.pause_s)
         answer = self.answers[len(self.patterns) - 1]
@@ -68,6 +73,7 @@ async def test_an_answer_that_holds_is_written_as_it_is() -> None:
     writer = PlainWriter([answer_text(ANTERIOR)])
     words = await draft(writer)
     assert (words.mode, words.finding, words.reasons) == ("written", ANTERIOR, ())
+    assert writer.prompts == [build_prompt(REGISTRY, cases(*[ANTERIOR] * 5, top=0.9))]
     assert writer.patterns == [ANSWER_REGEX]
     assert words.confidence == pytest.approx(0.94**0.5)
 
@@ -123,9 +129,29 @@ async def test_quality_warnings_silence_a_case_that_is_not_sure_without_them() -
 
 async def test_words_less_sure_than_the_majority_are_judged_by_themselves() -> None:
     votes = [ANTERIOR, ANTERIOR, ANTERIOR, DEEP, DEEP]
-    words = await draft(PlainWriter([answer_text(DEEP)]), *votes)
+    writer = PlainWriter([answer_text(DEEP)] * 2)
+    words = await draft(writer, *votes)
     assert words.mode == "abstained"  # supported by two neighbours, and by nothing else
     assert words.confidence < 0.2
+
+
+async def test_an_answer_beside_the_majority_is_asked_for_without_the_registrys_words() -> None:
+    votes = [ANTERIOR, ANTERIOR, ANTERIOR, OTHER]
+    for second in (OTHER, ANTERIOR):
+        writer = PlainWriter([answer_text(OTHER), answer_text(second)])
+        words = await draft(writer, *votes)
+        assert (words.mode, words.finding) == ("written", second)
+        evidence = cases(*votes, top=0.9)
+        assert writer.prompts == [
+            build_prompt(REGISTRY, evidence),
+            build_prompt(without_words(REGISTRY), evidence),
+        ]
+
+
+async def test_a_wordless_answer_that_does_not_hold_ends_as_an_abstention() -> None:
+    writer = PlainWriter([answer_text(OTHER), answer_text(POSTERIOR)])
+    words = await draft(writer, ANTERIOR, ANTERIOR, ANTERIOR, OTHER)
+    assert (words.mode, set(codes(words))) == ("abstained", {"contradiction"})
 
 
 @pytest.mark.parametrize(

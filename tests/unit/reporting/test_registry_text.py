@@ -11,6 +11,7 @@ from pirta.reporting.registry_text import (
     nihss_text,
     presentation_sentence,
     registry_line,
+    without_words,
 )
 from tests.unit.reporting.examples import REGISTRY
 
@@ -47,6 +48,10 @@ def test_the_reader_sees_the_letter_and_the_model_the_disarmed_copy() -> None:
     assert said in presentation_sentence(row)
     assert history_text(row) == said
     assert registry_line(row).count("< 5 [ see chart] # < |eot_id| >") == 2
+
+
+def test_without_words_only_numbers_and_sex_are_left() -> None:
+    assert registry_line(without_words(REGISTRY)) == "75-year-old, Female, unknown, 32.0, unknown,"
 
 
 def test_korean_text_reaches_reader_and_model_as_it_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -115,6 +116,25 @@ def test_a_registry_row_that_cannot_be_used_is_422(client: TestClient, row: str)
     response = post(client, data={"registry": row})
     assert response.status_code == 422
     assert error_of(response)["code"] == "registry_invalid"
+
+
+@pytest.mark.parametrize("history", ["private words " * 8_000, ["private words"] * 8_000])
+def test_100_kilobytes_of_history_are_422_and_neither_answer_nor_log_repeat_them(
+    client: TestClient, history: object, log_text: Any
+) -> None:
+    response = post(client, data={"registry": json.dumps({"history": history})})
+    assert response.status_code == 422
+    assert error_of(response)["code"] == "registry_invalid"
+    assert "private" not in response.text
+    assert "private" not in log_text.getvalue()
+    assert len(response.text) < 2_000
+
+
+def test_korean_and_control_characters_come_through_as_one_line(client: TestClient) -> None:
+    row = json.dumps({"presentation": "좌측\x00\x1b[2J 편마비", "history": ["고혈압\u202e"]})
+    report = post(client, data={"registry": row}).json()
+    assert report["clinical_presentation"] == "A patient with 좌측 [2J 편마비."
+    assert report["past_medical_history"] == "고혈압"
 
 
 @pytest.mark.parametrize(
