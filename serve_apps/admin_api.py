@@ -188,7 +188,7 @@ def _cases(router: APIRouter, releases: StoreAccess, index: Index) -> None:
     async def withdraw(case_id: str, body: WithdrawBody, request: Request) -> tuple[Citation, ...]:
         from pirta.pipelines.withdrawal import withdraw_case
 
-        return await releases.ask(
+        done = await releases.ask(
             lambda store: withdraw_case(
                 case_id,
                 reason=body.reason,
@@ -197,6 +197,7 @@ def _cases(router: APIRouter, releases: StoreAccess, index: Index) -> None:
                 actor=request.state.actor,
             )
         )
+        return done.citations
 
     @router.get("/cases/{case_id}/citations")
     async def citations(case_id: str) -> tuple[Citation, ...]:

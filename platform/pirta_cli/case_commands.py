@@ -90,7 +90,7 @@ def withdraw(
     from pirta_cli.release_session import release_session
 
     with release_session(settings, actor=actor) as here:
-        found = withdraw_case(
+        done = withdraw_case(
             case_id,
             reason=reason,
             releases=here.releases,
@@ -98,7 +98,9 @@ def withdraw(
             actor=here.actor,
         )
     typer.echo(f"{case_id} is withdrawn: no search finds it any more.", err=True)
-    _tell_citations(case_id, found)
+    if done.memory_problem:
+        typer.echo(f"note: {done.memory_problem}", err=True)
+    _tell_citations(case_id, done.citations)
 
 
 @app.command("citations")

@@ -82,7 +82,4 @@ def drop_release(release_id: str, *, releases: ReleaseStore, index: Index, actor
 
 def _has_users(collection: str, releases: ReleaseStore) -> bool:
     """Say whether a release needs the collection: one of the same content may have come since."""
-    return any(
-        stored.release.collection == collection and stored.state != "dropped"
-        for stored in releases.list()
-    )
+    return any(use.collection == collection for use in releases.collections())

@@ -17,7 +17,7 @@ from pirta.errors import ReleaseError, UnknownReleaseError
 from pirta.releases.database import Transaction
 from pirta.releases.events import note
 from pirta.releases.states import WANTED_STATES, State
-from pirta.releases.stored import StoredRelease
+from pirta.releases.stored import CollectionUse, StoredRelease
 from pirta.releases.tables import GateRow, ReleaseRow, table_of
 
 
@@ -68,6 +68,19 @@ def list_stored(
     return _stored(
         transaction, query if states is None else query.where(ReleaseRow.state.in_(states))
     )
+
+
+def list_collections(transaction: Transaction) -> tuple[CollectionUse, ...]:
+    """Return the collections that releases need, in the order of their building; none is read.
+
+    Those of dropped releases are left out.
+    """
+    rows = transaction.connection.execute(
+        select(ReleaseRow.release_id, ReleaseRow.collection, ReleaseRow.state)
+        .where(ReleaseRow.state != "dropped")
+        .order_by(ReleaseRow.created_at, ReleaseRow.release_id)
+    )
+    return tuple(CollectionUse(**row._mapping) for row in rows)
 
 
 def unknown_release(transaction: Transaction, release_id: str) -> UnknownReleaseError:

@@ -16,7 +16,16 @@ from pirta.releases.database import Clock, Database
 from pirta.releases.events import read_events
 from pirta.releases.migrate import migrate
 from pirta.releases.requests import Requests
-from pirta.releases.stored import Activation, Citation, Event, Load, Replica, StoredRelease, Ticket
+from pirta.releases.stored import (
+    Activation,
+    Citation,
+    CollectionUse,
+    Event,
+    Load,
+    Replica,
+    StoredRelease,
+    Ticket,
+)
 
 
 class ReleaseStore:
@@ -58,6 +67,11 @@ class ReleaseStore:
         """Return all releases, the oldest first."""
         with self._database.read() as transaction:
             return records.list_stored(transaction)
+
+    def collections(self) -> tuple[CollectionUse, ...]:
+        """Return the collections of all releases but dropped ones, whatever their records hold."""
+        with self._database.read() as transaction:
+            return records.list_collections(transaction)
 
     def wanted(self) -> tuple[Release, ...]:
         """Return the releases that every replica is to hold, the active one first."""
