@@ -210,10 +210,11 @@ async def _known(releases: StoreAccess, release_id: str) -> StoredRelease:
 
 
 def _all(store: ReleaseStore) -> dict[str, Any]:
-    active = store.active()
+    active, listing = store.active(), store.survey()
     return {
         "active": None if active is None else active.model_dump(mode="json"),
-        "releases": [_told(stored) for stored in store.list()],
+        "releases": [_told(stored) for stored in listing.releases],
+        "unreadable": [one.model_dump(mode="json") for one in listing.unreadable],
     }
 
 

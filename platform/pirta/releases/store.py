@@ -21,6 +21,7 @@ from pirta.releases.stored import (
     Citation,
     CollectionUse,
     Event,
+    Listing,
     Load,
     Replica,
     StoredRelease,
@@ -64,9 +65,14 @@ class ReleaseStore:
             return records.read_stored(transaction, release_id)
 
     def list(self) -> tuple[StoredRelease, ...]:
-        """Return all releases, the oldest first."""
+        """Return all releases, the oldest first. Raises ReleaseError where one cannot be read."""
         with self._database.read() as transaction:
             return records.list_stored(transaction)
+
+    def survey(self) -> Listing:
+        """Return all releases, and beside them those that cannot be read."""
+        with self._database.read() as transaction:
+            return records.survey(transaction)
 
     def collections(self) -> tuple[CollectionUse, ...]:
         """Return the collections of all releases but dropped ones, whatever their records hold."""

@@ -34,6 +34,24 @@ class StoredRelease(_Frozen):
         return self.release.release_id
 
 
+class UnreadableRelease(_Frozen):
+    """A release whose record or gates cannot be read; `problem` says why, `remedy` what to do."""
+
+    release_id: str
+    state: State
+    pinned: bool
+    created_at: datetime
+    problem: str
+    remedy: str
+
+
+class Listing(_Frozen):
+    """All releases, the oldest first; what cannot be read stands apart and hides no other."""
+
+    releases: tuple[StoredRelease, ...]
+    unreadable: tuple[UnreadableRelease, ...] = ()
+
+
 class CollectionUse(_Frozen):
     """A release's physical collection, told without reading its record."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,17 @@ def test_a_collection_that_cannot_be_asked_is_not_told_of_as_one_without_the_cas
     assert releases.withdrawn() == frozenset()
     _withdraw("in-cases_b", releases, index)  # one that answers holds it
     assert releases.withdrawn() == {"in-cases_b"}
+
+
+def test_a_record_that_cannot_be_read_hides_no_case_from_a_withdrawal(
+    releases: ReleaseStore, index: MemoryIndex, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "releases.db")) as connection, connection:
+        connection.execute("UPDATE release SET content = '{}' WHERE collection <> 'cases_b'")
+    for collection in ("cases_a", "cases_b", "cases_z"):
+        _withdraw(f"in-{collection}", releases, index)
+    assert releases.withdrawn() == {"in-cases_a", "in-cases_b", "in-cases_z"}
+    assert index.loaded == {"cases_z"}
 
 
 def test_an_index_that_is_away_withdraws_nothing_but_when_told_to(
