@@ -123,7 +123,10 @@ class Index(Protocol):
         ...
 
     def load(self, collection: str) -> None:
-        """Bring a collection into the store's memory; harmless where it is there."""
+        """Bring a collection into the store's memory; harmless where it is there.
+
+        A collection that is not there in time ends in `UnavailableError` as well.
+        """
         ...
 
     def unload(self, collection: str) -> None:

@@ -24,7 +24,12 @@ from pirta.retrieval.index import (
     collection_unknown,
     unique_rows,
 )
-from pirta.retrieval.milvus_connection import MilvusConnection, point_alias, wait_until_sealed
+from pirta.retrieval.milvus_connection import (
+    MilvusConnection,
+    load_within,
+    point_alias,
+    wait_until_sealed,
+)
 from pirta.retrieval.milvus_rows import (
     EMBEDDING,
     FIELDS,
@@ -61,10 +66,11 @@ class MilvusIndex:
         *,
         token: str = "",
         timeout_s: float = 10.0,
+        load_timeout_s: float = 300.0,
         hnsw: HnswParameters = _DEFAULT_HNSW,
     ) -> None:
         self._connection = MilvusConnection(uri, token=token, timeout_s=timeout_s)
-        self._timeout_s = timeout_s
+        self._timeout_s, self._load_timeout_s = timeout_s, load_timeout_s
         self._hnsw = hnsw
         self._dimensions: dict[str, int] = {}
 
@@ -166,9 +172,12 @@ class MilvusIndex:
         )
 
     def load(self, collection: str) -> None:
-        """Bring a collection into Milvus's memory."""
+        """Bring a collection into Milvus's memory, within the time for that."""
         self._dimensions_of(collection)
-        self._ask(collection, lambda client: client.load_collection(collection))
+        self._ask(
+            collection,
+            lambda client: load_within(client, collection, timeout_s=self._load_timeout_s),
+        )
 
     def unload(self, collection: str) -> None:
         """Free Milvus's memory of a collection."""
