@@ -123,7 +123,7 @@ def admin_routes(
     long_step("stage")
     long_step("retire")
     long_step("drop")
-    _switches(router, releases, index)
+    _switches(router, releases, index, settings)
     _cases(router, releases, index)
 
     @router.get("/operations")
@@ -140,7 +140,7 @@ def admin_routes(
     return router
 
 
-def _switches(router: APIRouter, releases: StoreAccess, index: Index) -> None:
+def _switches(router: APIRouter, releases: StoreAccess, index: Index, settings: Settings) -> None:
     @router.post("/releases/{release_id}/activate")
     async def activate(release_id: str, body: SwitchBody, request: Request) -> Switched:
         from pirta.pipelines.activation import activate_release
@@ -150,6 +150,7 @@ def _switches(router: APIRouter, releases: StoreAccess, index: Index) -> None:
                 release_id,
                 releases=store,
                 index=index,
+                settings=settings,
                 expected_version=body.expected_version,
                 actor=request.state.actor,
             )
@@ -164,6 +165,7 @@ def _switches(router: APIRouter, releases: StoreAccess, index: Index) -> None:
             lambda store: roll_back(
                 releases=store,
                 index=index,
+                settings=settings,
                 expected_version=body.expected_version,
                 actor=request.state.actor,
             )

@@ -72,6 +72,7 @@ def activate(
             release_id,
             releases=here.releases,
             index=here.index,
+            settings=here.settings,
             expected_version=expected_version,
             actor=here.actor,
         )
@@ -91,6 +92,7 @@ def rollback(
         switched = roll_back(
             releases=here.releases,
             index=here.index,
+            settings=here.settings,
             expected_version=expected_version,
             actor=here.actor,
         )

@@ -130,7 +130,12 @@ def _switch_to(release_id: str, releases: ReleaseStore, index: MilvusIndex) -> N
     releases.begin_staging(release_id, actor=ACTOR)
     releases.finish_staging(release_id)
     switched = activate_release(
-        release_id, releases=releases, index=index, expected_version=None, actor=ACTOR
+        release_id,
+        releases=releases,
+        index=index,
+        settings=Settings(),
+        expected_version=None,
+        actor=ACTOR,
     )
     assert switched.alias_problem == ""
 

@@ -38,7 +38,12 @@ def _settings(drain_timeout_s: float = 20.0) -> Settings:
 
 def _switch(release_id: str, releases: ReleaseStore, index: ExactIndex) -> str:
     return activate_release(
-        release_id, releases=releases, index=index, expected_version=None, actor=ACTOR
+        release_id,
+        releases=releases,
+        index=index,
+        settings=Settings(),
+        expected_version=None,
+        actor=ACTOR,
     ).alias_problem
 
 
@@ -51,7 +56,9 @@ def test_the_alias_follows_the_switch_and_the_way_back(
     assert index.aliases("cases_a") == (ALIAS,)
     _switch(second, releases, index)
     assert (index.aliases("cases_a"), index.aliases("cases_b")) == ((), (ALIAS,))
-    back = roll_back(releases=releases, index=index, expected_version=2, actor=ACTOR)
+    back = roll_back(
+        releases=releases, index=index, settings=Settings(), expected_version=2, actor=ACTOR
+    )
     assert (back.activation.release_id, back.activation.version) == (first, 3)
     assert index.aliases("cases_a") == (ALIAS,)
 
