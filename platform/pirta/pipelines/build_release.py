@@ -113,7 +113,9 @@ def fill_collection(
     *,
     on_progress: Callable[[int, int], None],
 ) -> None:
-    """Write what the release's collection lacks of its rows; make it where it is not there.
+    """Write what the release's collection lacks of its rows, and bring them into their final form.
+
+    The collection is made where it is not there.
 
     Raises:
         UnavailableError: the index does not answer, or did not keep every row.
@@ -135,6 +137,8 @@ def fill_collection(
             f"The index kept {count} of {len(rows)} rows in {collection}.",
             remedy="Build it again; see the log of Milvus.",
         )
+    # Also where nothing was lacking: the build that wrote it may have been killed before this.
+    index.seal(collection)
 
 
 def _lacking(index: Index, collection: str, rows: Sequence[IndexRow]) -> list[IndexRow]:
