@@ -121,10 +121,10 @@ def fill_collection(
         UnavailableError: the index does not answer, or did not keep every row.
     """
     collection = release.collection
-    if not index.exists(collection):
-        # Another build of the same content may be quicker: both write the same rows.
-        with suppress(CollectionExistsError):
-            index.create(collection, release.dimensions, kind=release.index_kind)
+    # It is there from an earlier build, or another one of the same content was quicker. One that
+    # was killed while it made the collection may have left it half made, which this finishes.
+    with suppress(CollectionExistsError):
+        index.create(collection, release.dimensions, kind=release.index_kind)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         some = rows[start : start + _ROWS_AT_ONCE]
         lacking = _lacking(index, collection, some)

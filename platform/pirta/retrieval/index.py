@@ -68,6 +68,8 @@ class Index(Protocol):
     def create(self, collection: str, dimensions: int, *, kind: IndexKind = "FLAT") -> None:
         """Make an empty, loaded collection.
 
+        One whose making was broken off half-way, before it could be used, is finished instead.
+
         Raises:
             CollectionExistsError: there is one of this name; it is left as it is.
         """

@@ -75,9 +75,10 @@ class MilvusIndex:
         self._dimensions: dict[str, int] = {}
 
     def create(self, collection: str, dimensions: int, *, kind: IndexKind = "FLAT") -> None:
-        """Make an empty, loaded collection."""
+        """Make an empty, loaded collection, or finish one whose making was broken off."""
         if self._ask(collection, lambda client: client.has_collection(collection)):
-            raise collection_exists(collection)
+            self._finish(collection, dimensions, kind)
+            return
         self._ask(
             collection,
             lambda client: client.create_collection(
@@ -89,6 +90,23 @@ class MilvusIndex:
                 timeout=self._timeout_s,
             ),
         )
+
+    def _finish(self, collection: str, dimensions: int, kind: IndexKind) -> None:
+        """Give a collection its index: Milvus makes both one after the other, and a kill may part
+        them. It cannot be loaded without.
+        """
+        self._dimensions.pop(collection, None)
+        if self._dimensions_of(collection) != dimensions or self._ask(
+            collection, lambda client: client.list_indexes(collection)
+        ):
+            raise collection_exists(collection)
+        self._ask(
+            collection,
+            lambda client: client.create_index(
+                collection, make_index(client, kind, self._hnsw), timeout=self._timeout_s
+            ),
+        )
+        self.load(collection)
 
     def exists(self, collection: str) -> bool:
         """Return whether there is such a collection; an alias is none."""
