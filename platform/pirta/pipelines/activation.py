@@ -41,6 +41,40 @@ def activate_release(
     expected_version: int | None,
     actor: str,
 ) -> Switched:
+    """Switch as `flip` does, and return when the alias has followed or cannot."""
+    activation = flip(
+        release_id,
+        releases=releases,
+        settings=settings,
+        expected_version=expected_version,
+        actor=actor,
+    )
+    return Switched(activation, follow_alias(releases, index))
+
+
+def roll_back(
+    *,
+    releases: ReleaseStore,
+    index: Index,
+    settings: Settings,
+    expected_version: int | None,
+    actor: str,
+) -> Switched:
+    """Switch back as `flip_back` does, and return when the alias has followed or cannot."""
+    activation = flip_back(
+        releases=releases, settings=settings, expected_version=expected_version, actor=actor
+    )
+    return Switched(activation, follow_alias(releases, index))
+
+
+def flip(
+    release_id: str,
+    *,
+    releases: ReleaseStore,
+    settings: Settings,
+    expected_version: int | None,
+    actor: str,
+) -> Activation:
     """Serve a staged release from the next request on; the one before stays warm.
 
     Args:
@@ -53,18 +87,12 @@ def activate_release(
         ActivationConflictError: somebody else switched in between.
     """
     _check_staged(release_id, releases, settings)
-    activation = releases.activate(release_id, expected_version=expected_version, actor=actor)
-    return Switched(activation, _move_alias(activation, releases, index))
+    return releases.activate(release_id, expected_version=expected_version, actor=actor)
 
 
-def roll_back(
-    *,
-    releases: ReleaseStore,
-    index: Index,
-    settings: Settings,
-    expected_version: int | None,
-    actor: str,
-) -> Switched:
+def flip_back(
+    *, releases: ReleaseStore, settings: Settings, expected_version: int | None, actor: str
+) -> Activation:
     """Serve the release before again, from the next request on.
 
     Raises:
@@ -75,20 +103,28 @@ def roll_back(
     now = releases.active()
     if now is not None and now.previous_release_id is not None:
         _check_staged(now.previous_release_id, releases, settings)
-    activation = releases.rollback(expected_version=expected_version, actor=actor)
-    return Switched(activation, _move_alias(activation, releases, index))
+    return releases.rollback(expected_version=expected_version, actor=actor)
+
+
+def follow_alias(releases: ReleaseStore, index: Index) -> str:
+    """Have the alias lead to what is active now; return why it does not, empty where it does.
+
+    What is active is read before and after: whoever moves the alias last has moved it to the last
+    switch, in whatever order several move it.
+    """
+    try:
+        active = releases.active()
+        while active is not None:
+            index.set_alias(ALIAS, releases.get(active.release_id).release.collection)
+            before, active = active, releases.active()
+            if active == before:
+                break
+    except PirtaError as error:
+        return f"The alias {ALIAS} does not lead to what is active yet. {error}"
+    return ""
 
 
 def _check_staged(release_id: str, releases: ReleaseStore, settings: Settings) -> None:
     """Look at the replicas where the switch could be made; its own refusals go before."""
     if releases.get(release_id).state == "staged":
         check_replicas(release_id, releases=releases, settings=settings)
-
-
-def _move_alias(activation: Activation, releases: ReleaseStore, index: Index) -> str:
-    collection = releases.get(activation.release_id).release.collection
-    try:
-        index.set_alias(ALIAS, collection)
-    except PirtaError as error:
-        return f"The alias {ALIAS} does not lead to {collection} yet. {error}"
-    return ""

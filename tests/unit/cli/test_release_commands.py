@@ -129,7 +129,7 @@ def test_a_switch_and_the_way_back_are_made_although_milvus_is_away(
     second = add_staged(releases, make_release("cases_b"))
     result = _run(settings, "release", "activate", first, "--expected-version", "0")
     assert f"{first} is active (switch 1)" in result.stdout
-    assert "pirta_active does not lead to cases_a yet" in result.stderr
+    assert "pirta_active does not lead to what is active yet" in result.stderr
     conflict = _refused(
         settings, ActivationConflictError, "release", "activate", second,
         "--expected-version", "0", "--actor", "late",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pirta.errors import ActivationConflictError, ReleaseStateError, ReplicasNotReadyError
-from pirta.pipelines.activation import activate_release, roll_back
+from pirta.pipelines.activation import ALIAS, activate_release, roll_back
 from pirta.releases.store import ReleaseStore
 from pirta.releases.stored import Load
 from pirta.retrieval.exact import ExactIndex
@@ -109,6 +109,34 @@ def test_what_the_switch_itself_refuses_is_told_as_ever(releases: ReleaseStore) 
     assert not isinstance(caught.value, ReplicasNotReadyError)
     with pytest.raises(ActivationConflictError):
         _activate(staged, releases, expected=7)
+
+
+def test_of_two_who_move_the_alias_the_slower_one_moves_it_to_the_last_switch_too(
+    releases: ReleaseStore,
+) -> None:
+    first = add_staged(releases, make_release("cases_a"))
+    second = add_staged(releases, make_release("cases_b"))
+
+    class OvertakenIndex(ExactIndex):
+        def set_alias(self, alias: str, collection: str) -> None:
+            if collection == "cases_a":  # while this was on its way, somebody else switched on
+                releases.activate(second, expected_version=None, actor=ACTOR)
+                super().set_alias(alias, "cases_b")
+            super().set_alias(alias, collection)
+
+    index = OvertakenIndex()
+    for collection in ("cases_a", "cases_b"):
+        index.create(collection, 4)
+    switched = activate_release(
+        first,
+        releases=releases,
+        index=index,
+        settings=Settings(),
+        expected_version=None,
+        actor=ACTOR,
+    )
+    assert (switched.activation.release_id, switched.alias_problem) == (first, "")
+    assert (_active(releases), index.aliases("cases_b")) == (second, (ALIAS,))
 
 
 def test_without_any_replica_a_switch_is_made_as_nobody_lacks_the_release(
