@@ -84,7 +84,8 @@ def withdraw(
 ) -> None:
     """Hide a case from all searches at once, in every release, and list who cited it.
 
-    Cannot be undone: a corrected case is added under another id.
+    Cannot be undone: a corrected case is added under another id. Refused in a
+    store that holds no release.
     """
     from pirta.pipelines.withdrawal import withdraw_case
     from pirta_cli.release_session import release_session

@@ -48,7 +48,8 @@ def withdraw_case(
 
     Raises:
         InputError: the reason is empty, or seems to identify a person: it is kept for good.
-        CaseUnknownError: no release's collection holds the case.
+        CaseUnknownError: no release's collection holds the case; without any release it is refused
+            in each case, since that is most likely the wrong store.
         UnavailableError: the store does not answer, or the index cannot say whether it holds the
             case; the case is still to be seen.
     """
@@ -58,6 +59,11 @@ def withdraw_case(
         raise InputError(
             f"The reason seems to identify a person ({', '.join(kinds)}).",
             remedy="Say it without names, dates and numbers: it is kept for good.",
+        )
+    if not releases.collections():
+        raise CaseUnknownError(
+            f"The release store {releases.name} holds no release, so there is no case to withdraw.",
+            remedy="Check the settings: releases.store_url names the store that is served from.",
         )
     if index is None:
         return Withdrawal(releases.withdraw(case_id, reason=reason, actor=actor), "")

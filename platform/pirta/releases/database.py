@@ -91,6 +91,14 @@ class Database:
         self._turn = threading.Lock() if self.is_sqlite else nullcontext()
 
     @property
+    def name(self) -> str:
+        """What tells one store from another, without user and password: its file, or its server."""
+        url = self._engine.url
+        if self.is_sqlite:
+            return str(url.database)
+        return f"{url.database} on {url.host or url.query.get('host', 'this machine')}"
+
+    @property
     def engine(self) -> Engine:
         """The engine, for migrations."""
         return self._engine

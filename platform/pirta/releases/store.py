@@ -45,6 +45,11 @@ class ReleaseStore:
         self._database = Database(url, clock=clock)
         self._requests = Requests(self._database)
 
+    @property
+    def name(self) -> str:
+        """What tells this store from another, without user and password."""
+        return self._database.name
+
     def migrate(self) -> None:
         """Make or upgrade the tables. Raises ReleaseError where they are newer than the code."""
         migrate(self._database)

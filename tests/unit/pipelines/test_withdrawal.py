@@ -97,6 +97,19 @@ def test_an_index_that_is_away_withdraws_nothing_but_when_told_to(
     assert releases.withdrawn() == {"in-all"}
 
 
+def test_a_store_without_any_release_is_named_and_takes_no_withdrawal(
+    tmp_path: Path, index: MemoryIndex
+) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    other = open_store(folder)
+    for asked in (index, None):
+        with pytest.raises(CaseUnknownError, match=f"store {folder}/releases.db holds no release"):
+            _withdraw("in-all", other, asked)
+    assert other.withdrawn() == frozenset()
+    other.close()
+
+
 def test_memory_that_is_not_let_go_makes_no_failure_of_a_withdrawal(
     releases: ReleaseStore, index: MemoryIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:

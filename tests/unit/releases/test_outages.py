@@ -129,6 +129,7 @@ def test_a_url_that_cannot_hold_the_store_is_refused_without_its_secrets(url: st
 def test_a_server_that_is_not_there_is_unavailable_without_its_password(tmp_path: Path) -> None:
     pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
     store = ReleaseStore(f"postgresql://user:hunter2@/releases?host={tmp_path}")
+    assert store.name == f"releases on {tmp_path}"
     for call in (store.migrate, store.list, lambda: store.begin_request("r-1", ttl_s=60)):
         with pytest.raises(UnavailableError, match="does not answer") as caught:
             call()
