@@ -31,9 +31,7 @@ def run_operation(request: OperationRequest, settings: Settings) -> str:
 
             stage_release(release_id, releases=releases, settings=settings, actor=request.actor)
         elif request.kind == "retire":
-            from pirta.pipelines.retirement import retire_release
-
-            retire_release(release_id, releases=releases, settings=settings, actor=request.actor)
+            _retire(release_id, request, settings, releases)
         else:
             _drop(release_id, request, settings, releases)
         return release_id
@@ -81,6 +79,21 @@ def _verify(
         golden_store=needed(request.golden_store, "golden_store", request),
         golden_split=request.golden_split,
         num_workers=request.num_workers,
+        actor=request.actor,
+    )
+
+
+def _retire(
+    release_id: str, request: OperationRequest, settings: Settings, releases: ReleaseStore
+) -> None:
+    from pirta.pipelines.retirement import retire_release
+    from serve_apps.retriever import open_index
+
+    retire_release(
+        release_id,
+        releases=releases,
+        index=open_index(settings.index),
+        settings=settings,
         actor=request.actor,
     )
 

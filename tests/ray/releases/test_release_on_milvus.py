@@ -61,7 +61,7 @@ def test_a_release_is_built_measured_added_to_switched_to_and_dropped(
         second = _built_and_verified(store, graph, index, releases)
         for release_id in (first, second):
             _switch_to(release_id, releases, index)
-        retire_release(first, releases=releases, settings=settings, actor=ACTOR)
+        retire_release(first, releases=releases, index=index, settings=settings, actor=ACTOR)
         collection = releases.get(first).release.collection
         index.set_alias("someone_elses", collection)
         with pytest.raises(CollectionInUseError, match="someone_elses"):
