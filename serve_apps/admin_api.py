@@ -2,8 +2,8 @@
 
 GET  /v1/admin/releases                   all, and which is active at which version
 GET  /v1/admin/releases/{id}              one: record, state, gates, requests in flight
-POST /v1/admin/releases/build             {store, split}                        202
-POST /v1/admin/releases/{id}/verify       {golden_store, golden_split}          202
+POST /v1/admin/releases/build             {store, split, calibration…}          202
+POST /v1/admin/releases/{id}/verify       {golden_store, golden_split, limits…} 202
 POST /v1/admin/releases/{id}/stage|retire|drop                                  202
 POST /v1/admin/releases/{id}/activate     {expected_version}
 POST /v1/admin/rollback                   {expected_version}
@@ -43,18 +43,27 @@ class _Body(BaseModel):
 
 
 class BuildBody(_Body):
-    """What a build indexes."""
+    """What a build indexes, and how it is calibrated.
+
+    Attributes:
+        abstention: where the file of fitted limits lies, for the service to read.
+    """
 
     store: str
     split: str = "index"
+    min_similarity: float = Field(default=-1.0, ge=-1, le=1)
+    min_patients: int = Field(default=1, ge=1)
+    abstention: str | None = None
     num_workers: int = Field(default=1, ge=1, le=256)
 
 
 class VerifyBody(_Body):
-    """What a verification asks with."""
+    """What a verification asks with, and by how much precision@1 may be below; null as ever."""
 
     golden_store: str
     golden_split: str = "query"
+    golden_margin: float | None = Field(default=None, ge=0, le=1)
+    golden_minimum: float | None = Field(default=None, ge=0, le=1)
     num_workers: int = Field(default=1, ge=1, le=256)
 
 

@@ -5,7 +5,9 @@ The steps themselves are `pirta.pipelines`'; the command line runs the same.
 
 from __future__ import annotations
 
-from pirta.contracts.release import Release
+from pathlib import Path
+
+from pirta.contracts.release import Calibration, Release
 from pirta.errors import InputError
 from pirta.releases.store import ReleaseStore
 from pirta.settings import Settings
@@ -52,7 +54,10 @@ def needed(value: str | None, name: str, request: OperationRequest) -> str:
 
 def _build(request: OperationRequest, settings: Settings, releases: ReleaseStore) -> Release:
     from pirta.pipelines.build_release import build_release
+    from pirta.pipelines.fitted_limits import limits_for
     from serve_apps.retriever import open_index
+
+    fitted = None if request.abstention is None else Path(request.abstention)
 
     return build_release(
         needed(request.store, "store", request),
@@ -60,6 +65,11 @@ def _build(request: OperationRequest, settings: Settings, releases: ReleaseStore
         index=open_index(settings.index),
         releases=releases,
         split=request.split or "index",
+        calibration=Calibration(
+            min_similarity=request.min_similarity,
+            min_patients=request.min_patients,
+            abstention=limits_for(fitted, settings),
+        ),
         num_workers=request.num_workers,
         actor=request.actor,
     )
@@ -68,7 +78,7 @@ def _build(request: OperationRequest, settings: Settings, releases: ReleaseStore
 def _verify(
     release_id: str, request: OperationRequest, settings: Settings, releases: ReleaseStore
 ) -> None:
-    from pirta.pipelines.verify_release import verify_release
+    from pirta.pipelines.verify_release import DEFAULT_LIMITS, verify_release
     from serve_apps.retriever import open_index
 
     verify_release(
@@ -78,6 +88,9 @@ def _verify(
         releases=releases,
         golden_store=needed(request.golden_store, "golden_store", request),
         golden_split=request.golden_split,
+        limits=DEFAULT_LIMITS.with_golden(
+            margin=request.golden_margin, minimum=request.golden_minimum
+        ),
         num_workers=request.num_workers,
         actor=request.actor,
     )

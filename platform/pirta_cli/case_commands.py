@@ -38,6 +38,7 @@ def add(
         str | None, typer.Option(help="Folder for finished embeddings; else STORE/embeddings.")
     ] = None,
     num_workers: WorkersOption = 1,
+    actor: ActorOption = None,
 ) -> None:
     """Add newly signed reports' cases: the next search sees them, without a new release."""
     from rich.console import Console
@@ -48,7 +49,7 @@ def add(
 
     console = Console(stderr=True)
     with (
-        release_session(settings) as here,
+        release_session(settings, actor=actor) as here,
         job_progress(console, "add") as update,
     ):
         added = add_cases(
@@ -56,6 +57,7 @@ def add(
             settings=here.settings,
             index=here.index,
             releases=here.releases,
+            actor=here.actor,
             split=split,
             release_id=release,
             replace=replace,

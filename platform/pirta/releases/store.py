@@ -129,6 +129,10 @@ class ReleaseStore:
         """
         return lifecycle.mark_dropped(self._database, release_id, actor=actor, aliases=aliases)
 
+    def note_cases(self, release_id: str, *, actor: str, detail: str) -> None:
+        """Note that cases were added to a release's collection; `detail` counts them."""
+        lifecycle.note_cases(self._database, release_id, actor=actor, detail=detail)
+
     def pin(self, release_id: str, *, actor: str) -> StoredRelease:
         """Keep a release from being dropped."""
         return lifecycle.set_pin(self._database, release_id, pinned=True, actor=actor)

@@ -53,6 +53,7 @@ def test_a_release_is_built_measured_added_to_switched_to_and_dropped(
             settings=settings,
             index=index,
             releases=releases,
+            actor=ACTOR,
             split="val",
             release_id=first,
         )
