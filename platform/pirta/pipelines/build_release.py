@@ -50,6 +50,7 @@ def build_release(
     Withdrawn cases are left out.
 
     Args:
+        calibration: its number of neighbours is that of the settings where it names none.
         embeddings: folder where finished embeddings are kept for a build that goes on; below
             the store where None.
 
@@ -92,7 +93,9 @@ def build_release(
         writer_adapter_sha256=writer.adapter_sha256,
         prompt_sha256=prompt_sha256(),
         decoding=Decoding(max_answer_tokens=settings.writer.max_answer_tokens),
-        calibration=calibration,
+        calibration=calibration.model_copy(
+            update={"top_k": calibration.num_neighbours(settings.index.top_k)}
+        ),
         commit=current_commit(Path(__file__).parent),
     )
     fill_collection(index, release, rows, on_progress=_telling(on_progress, "indexed"))
