@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from bench.release_graph import (
     verify,
 )
 from pirta.contracts.release import Release
+from pirta.errors import ReplicasNotReadyError
 from pirta.pipelines.staging import stage_release
 from pirta.releases.store import ReleaseStore
 from pirta.retrieval.lite_server import LiteServer, start_lite_server
@@ -41,6 +43,7 @@ TOKEN = "a-token-for-one-machine"
 ADMIN_TOKEN = "an-operator-of-one-machine"
 OPERATOR = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 CALLER = {"Authorization": f"Bearer {TOKEN}"}
+_PATIENCE_S = 60.0
 _TWO = ReplicaSettings(min_replicas=2, max_replicas=2, max_ongoing_requests=32)
 
 
@@ -74,10 +77,21 @@ class SwitchedGraph:
         return httpx.post(f"{self.url}/v1/admin/{path}", json=body, headers=OPERATOR, timeout=60)
 
     def activate(self, release_id: str) -> None:
-        """Switch to a release over the admin API, from what is active now."""
-        active = self.store.active()
-        version = 0 if active is None else active.version
-        answer = self.operate(f"releases/{release_id}/activate", expected_version=version)
+        """Switch to a release over the admin API, from what is active now.
+
+        A replica that was started meanwhile is waited for, as an operator would.
+        """
+        deadline_s = time.monotonic() + _PATIENCE_S
+        while True:
+            active = self.store.active()
+            version = 0 if active is None else active.version
+            answer = self.operate(f"releases/{release_id}/activate", expected_version=version)
+            is_early = answer.status_code == httpx.codes.CONFLICT and (
+                answer.json()["error"]["code"] == ReplicasNotReadyError.code
+            )
+            if not is_early or time.monotonic() > deadline_s:
+                break
+            time.sleep(0.2)
         assert answer.status_code == httpx.codes.OK, answer.text
 
     def restart_milvus(self) -> None:

@@ -2,8 +2,8 @@
 
 GET  /v1/admin/releases                   all, and which is active at which version
 GET  /v1/admin/releases/{id}              one: record, state, gates, requests in flight
-POST /v1/admin/releases/build             {store, split}                        202
-POST /v1/admin/releases/{id}/verify       {golden_store, golden_split}          202
+POST /v1/admin/releases/build             {store, split, calibration…}          202
+POST /v1/admin/releases/{id}/verify       {golden_store, golden_split, limits…} 202
 POST /v1/admin/releases/{id}/stage|retire|drop                                  202
 POST /v1/admin/releases/{id}/activate     {expected_version}
 POST /v1/admin/rollback                   {expected_version}
@@ -17,13 +17,17 @@ What takes long answers 202 with an operation and goes on as a Ray task; a switc
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.status import HTTP_202_ACCEPTED, HTTP_404_NOT_FOUND
 
+from pirta.errors import PirtaError, UnavailableError
 from pirta.releases.store import ReleaseStore
 from pirta.releases.stored import Activation, Citation, StoredRelease
 from pirta.retrieval.index import Index
@@ -39,18 +43,27 @@ class _Body(BaseModel):
 
 
 class BuildBody(_Body):
-    """What a build indexes."""
+    """What a build indexes, and how it is calibrated.
+
+    Attributes:
+        abstention: where the file of fitted limits lies, for the service to read.
+    """
 
     store: str
     split: str = "index"
+    min_similarity: float = Field(default=-1.0, ge=-1, le=1)
+    min_patients: int = Field(default=1, ge=1)
+    abstention: str | None = None
     num_workers: int = Field(default=1, ge=1, le=256)
 
 
 class VerifyBody(_Body):
-    """What a verification asks with."""
+    """What a verification asks with, and by how much precision@1 may be below; null as ever."""
 
     golden_store: str
     golden_split: str = "query"
+    golden_margin: float | None = Field(default=None, ge=0, le=1)
+    golden_minimum: float | None = Field(default=None, ge=0, le=1)
     num_workers: int = Field(default=1, ge=1, le=256)
 
 
@@ -72,14 +85,17 @@ class WithdrawBody(_Body):
 
 
 class Switched(_Body):
-    """The activation now; `alias_problem` says why the Milvus alias did not follow."""
+    """The activation now. The Milvus alias follows after the answer, for outside readers alone."""
 
     activation: Activation
-    alias_problem: str
 
 
 def admin_routes(
-    releases: StoreAccess, control: Control, index: Index, settings: Settings
+    releases: StoreAccess,
+    control: Control,
+    index: Index,
+    settings: Settings,
+    log: structlog.stdlib.BoundLogger,
 ) -> APIRouter:
     """Return the admin routes over a store, a release control and the index of the alias."""
 
@@ -123,7 +139,7 @@ def admin_routes(
     long_step("stage")
     long_step("retire")
     long_step("drop")
-    _switches(router, releases, index)
+    _switches(router, releases, settings, lambda: _begin_alias(releases, index, log))
     _cases(router, releases, index)
 
     @router.get("/operations")
@@ -140,35 +156,42 @@ def admin_routes(
     return router
 
 
-def _switches(router: APIRouter, releases: StoreAccess, index: Index) -> None:
+def _switches(
+    router: APIRouter,
+    releases: StoreAccess,
+    settings: Settings,
+    begin_alias: Callable[[], None],
+) -> None:
     @router.post("/releases/{release_id}/activate")
     async def activate(release_id: str, body: SwitchBody, request: Request) -> Switched:
-        from pirta.pipelines.activation import activate_release
+        from pirta.pipelines.activation import flip
 
-        done = await releases.ask(
-            lambda store: activate_release(
+        activation = await releases.ask(
+            lambda store: flip(
                 release_id,
                 releases=store,
-                index=index,
+                settings=settings,
                 expected_version=body.expected_version,
                 actor=request.state.actor,
             )
         )
-        return Switched(activation=done.activation, alias_problem=done.alias_problem)
+        begin_alias()
+        return Switched(activation=activation)
 
     @router.post("/rollback")
     async def rollback(body: SwitchBody, request: Request) -> Switched:
-        from pirta.pipelines.activation import roll_back
+        from pirta.pipelines.activation import flip_back
 
-        done = await releases.ask(
-            lambda store: roll_back(
+        activation = await releases.ask(
+            lambda store: flip_back(
                 releases=store,
-                index=index,
+                settings=settings,
                 expected_version=body.expected_version,
                 actor=request.state.actor,
             )
         )
-        return Switched(activation=done.activation, alias_problem=done.alias_problem)
+        begin_alias()
+        return Switched(activation=activation)
 
     @router.post("/releases/{release_id}/pin")
     async def pin(release_id: str, request: Request) -> dict[str, Any]:
@@ -188,7 +211,7 @@ def _cases(router: APIRouter, releases: StoreAccess, index: Index) -> None:
     async def withdraw(case_id: str, body: WithdrawBody, request: Request) -> tuple[Citation, ...]:
         from pirta.pipelines.withdrawal import withdraw_case
 
-        return await releases.ask(
+        done = await releases.ask_with_index(
             lambda store: withdraw_case(
                 case_id,
                 reason=body.reason,
@@ -197,10 +220,25 @@ def _cases(router: APIRouter, releases: StoreAccess, index: Index) -> None:
                 actor=request.state.actor,
             )
         )
+        return done.citations
 
     @router.get("/cases/{case_id}/citations")
     async def citations(case_id: str) -> tuple[Citation, ...]:
         return await releases.ask(lambda store: store.citations(case_id))
+
+
+def _begin_alias(releases: StoreAccess, index: Index, log: structlog.stdlib.BoundLogger) -> None:
+    """Have the alias follow a switch; a failure is logged, since its answer has gone."""
+    from pirta.pipelines.activation import follow_alias
+
+    def tell(ended: Future[object]) -> None:
+        error = ended.exception()
+        if error is not None:  # a fault of ours
+            log.error("alias not moved", code=PirtaError.code, error_type=type(error).__name__)
+        elif ended.result():
+            log.warning("alias not moved", code=UnavailableError.code)
+
+    releases.begin_index_work(lambda store: follow_alias(store, index)).add_done_callback(tell)
 
 
 async def _known(releases: StoreAccess, release_id: str) -> StoredRelease:
@@ -209,10 +247,11 @@ async def _known(releases: StoreAccess, release_id: str) -> StoredRelease:
 
 
 def _all(store: ReleaseStore) -> dict[str, Any]:
-    active = store.active()
+    active, listing = store.active(), store.survey()
     return {
         "active": None if active is None else active.model_dump(mode="json"),
-        "releases": [_told(stored) for stored in store.list()],
+        "releases": [_told(stored) for stored in listing.releases],
+        "unreadable": [one.model_dump(mode="json") for one in listing.unreadable],
     }
 
 

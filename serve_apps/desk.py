@@ -129,7 +129,7 @@ class Desk:
                 sites=caller.sites,
                 withdrawn=ticket.withdrawn,
                 settings_sha256=self._settings_sha256,
-                top_k=self._settings.index.top_k,
+                top_k=ticket.release.calibration.num_neighbours(self._settings.index.top_k),
                 writer_timeout_s=self._settings.writer.timeout_s,
                 preparer=self._ports.preparer,
                 encoder=self._ports.encoder,

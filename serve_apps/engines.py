@@ -99,9 +99,10 @@ class EngineKeeper:
             elif name not in self._statuses and self._may_start(name):
                 beside = [one for app, one in by_app.items() if app in self._statuses]
                 self._begin(name, release, beside)
-        for name in set(self._statuses) - set(by_app) - set(self._starting):
+        for name in {*self._statuses, *self._starting} - set(by_app):
             self._unwanted_looks[name] = self._unwanted_looks.get(name, 0) + 1
             if self._unwanted_looks[name] == _LOOKS_BEFORE_DELETION:
+                self._give_up_start(name)
                 self._delete(name)
 
     def _is_steady(self, by_app: Mapping[str, Release]) -> bool:
@@ -162,6 +163,14 @@ class EngineKeeper:
             except RayError as error:
                 self._fail(name, error)
 
+    def _give_up_start(self, name: str) -> None:
+        """End the task that starts an engine: where there is no place for one it waits for ever."""
+        import ray
+
+        task = self._starting.pop(name, None)
+        if task is not None:
+            ray.cancel(task, force=True)
+
     def _fail(self, name: str, cause: BaseException) -> None:
         error = (
             cause
@@ -177,6 +186,7 @@ class EngineKeeper:
     def _delete(self, name: str) -> None:
         from ray import serve
 
+        # The task that starts it may deploy it until this very moment, whatever the last look saw.
         serve.delete(name, _blocking=False)
         self._log.info("engine deleted", stage=name)
 

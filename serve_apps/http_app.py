@@ -118,7 +118,7 @@ def make_http_app(
             study = await desk.receive(request, caller)
             return await desk.report(study, caller, request_id=request.state.request_id)
 
-    app.include_router(admin_routes(releases, control, index, settings))
+    app.include_router(admin_routes(releases, control, index, settings, log))
     return app
 
 

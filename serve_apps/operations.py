@@ -29,7 +29,10 @@ class OperationRequest(BaseModel):
     Attributes:
         release_id: of every step but a build.
         store, split: the prepared cohort that a build indexes.
+        min_similarity, min_patients, abstention: the calibration of a build; `abstention` is the
+            file of limits that were fitted for its encoder.
         golden_store, golden_split: the held-out cohort that a verification asks with.
+        golden_margin, golden_minimum: its limits of precision@1, the default ones where None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,8 +42,13 @@ class OperationRequest(BaseModel):
     release_id: str | None = None
     store: str | None = None
     split: str | None = None
+    min_similarity: float = Field(default=-1.0, ge=-1, le=1)
+    min_patients: int = Field(default=1, ge=1)
+    abstention: str | None = None
     golden_store: str | None = None
     golden_split: str = "query"
+    golden_margin: float | None = Field(default=None, ge=0, le=1)
+    golden_minimum: float | None = Field(default=None, ge=0, le=1)
     num_workers: int = Field(default=1, ge=1, le=256)
 
 

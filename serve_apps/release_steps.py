@@ -5,7 +5,9 @@ The steps themselves are `pirta.pipelines`'; the command line runs the same.
 
 from __future__ import annotations
 
-from pirta.contracts.release import Release
+from pathlib import Path
+
+from pirta.contracts.release import Calibration, Release
 from pirta.errors import InputError
 from pirta.releases.store import ReleaseStore
 from pirta.settings import Settings
@@ -31,9 +33,7 @@ def run_operation(request: OperationRequest, settings: Settings) -> str:
 
             stage_release(release_id, releases=releases, settings=settings, actor=request.actor)
         elif request.kind == "retire":
-            from pirta.pipelines.retirement import retire_release
-
-            retire_release(release_id, releases=releases, settings=settings, actor=request.actor)
+            _retire(release_id, request, settings, releases)
         else:
             _drop(release_id, request, settings, releases)
         return release_id
@@ -54,7 +54,10 @@ def needed(value: str | None, name: str, request: OperationRequest) -> str:
 
 def _build(request: OperationRequest, settings: Settings, releases: ReleaseStore) -> Release:
     from pirta.pipelines.build_release import build_release
+    from pirta.pipelines.fitted_limits import limits_for
     from serve_apps.retriever import open_index
+
+    fitted = None if request.abstention is None else Path(request.abstention)
 
     return build_release(
         needed(request.store, "store", request),
@@ -62,6 +65,11 @@ def _build(request: OperationRequest, settings: Settings, releases: ReleaseStore
         index=open_index(settings.index),
         releases=releases,
         split=request.split or "index",
+        calibration=Calibration(
+            min_similarity=request.min_similarity,
+            min_patients=request.min_patients,
+            abstention=limits_for(fitted, settings),
+        ),
         num_workers=request.num_workers,
         actor=request.actor,
     )
@@ -70,7 +78,7 @@ def _build(request: OperationRequest, settings: Settings, releases: ReleaseStore
 def _verify(
     release_id: str, request: OperationRequest, settings: Settings, releases: ReleaseStore
 ) -> None:
-    from pirta.pipelines.verify_release import verify_release
+    from pirta.pipelines.verify_release import DEFAULT_LIMITS, verify_release
     from serve_apps.retriever import open_index
 
     verify_release(
@@ -80,7 +88,25 @@ def _verify(
         releases=releases,
         golden_store=needed(request.golden_store, "golden_store", request),
         golden_split=request.golden_split,
+        limits=DEFAULT_LIMITS.with_golden(
+            margin=request.golden_margin, minimum=request.golden_minimum
+        ),
         num_workers=request.num_workers,
+        actor=request.actor,
+    )
+
+
+def _retire(
+    release_id: str, request: OperationRequest, settings: Settings, releases: ReleaseStore
+) -> None:
+    from pirta.pipelines.retirement import retire_release
+    from serve_apps.retriever import open_index
+
+    retire_release(
+        release_id,
+        releases=releases,
+        index=open_index(settings.index),
+        settings=settings,
         actor=request.actor,
     )
 

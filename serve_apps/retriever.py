@@ -116,6 +116,7 @@ def open_index(settings: IndexSettings) -> MilvusIndex:
         settings.uri,
         token=settings.token.get_secret_value(),
         timeout_s=settings.timeout_s,
+        load_timeout_s=settings.load_timeout_s,
         hnsw=HnswParameters(
             m=settings.hnsw_m,
             ef_construction=settings.hnsw_ef_construction,

@@ -1,13 +1,15 @@
 """The store of releases as an event loop may use it: every question in a thread of its own pool.
 
-The pool is the gateway's own, so that a store that hangs cannot take the threads of others.
+The pool is the gateway's own, so that a store that hangs cannot take the threads of others. What
+asks the index besides, for operators, has a second one: a Milvus that hangs takes no thread from
+the requests for reports.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from pirta.contracts.release import Release
@@ -16,6 +18,7 @@ from pirta.releases.store import ReleaseStore
 from pirta.releases.stored import Ticket
 
 _THREADS = 8
+_INDEX_THREADS = 2
 
 Answer = TypeVar("Answer")
 
@@ -26,6 +29,7 @@ class StoreAccess:
     def __init__(self, store: ReleaseStore) -> None:
         self._store = store
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="release-store")
+        self._index_pool = ThreadPoolExecutor(_INDEX_THREADS, thread_name_prefix="index-work")
 
     async def ask(self, question: Callable[[ReleaseStore], Answer]) -> Answer:
         """Return the answer to a question of the store.
@@ -34,6 +38,23 @@ class StoreAccess:
             PirtaError: what the store raised; UnavailableError where it does not answer.
         """
         return await asyncio.get_running_loop().run_in_executor(self._pool, question, self._store)
+
+    async def ask_with_index(self, question: Callable[[ReleaseStore], Answer]) -> Answer:
+        """Return the answer to an operator's question that asks the index as well.
+
+        Raises:
+            PirtaError: what the store or the index raised.
+        """
+        going = asyncio.get_running_loop()
+        return await going.run_in_executor(self._index_pool, question, self._store)
+
+    def begin_index_work(self, work: Callable[[ReleaseStore], object]) -> Future[object]:
+        """Begin work on the index that no answer waits for; it ends whatever becomes of its caller.
+
+        Returns:
+            What tells of its end; who begins it sees to its failures.
+        """
+        return self._index_pool.submit(work, self._store)
 
     async def begin_request(self, request_id: str, *, ttl_s: float) -> Ticket:
         """Return the active release and what is withdrawn; from now on the release has a lease.

@@ -1,9 +1,7 @@
 """Every mistake a user or an operator can make, as one tree of typed errors.
 
-Each class carries a stable `code` (part of the HTTP contract and of dead-letter tables) and
-an HTTP status. Each message says what is wrong, with the numbers, and each remedy says what
-to do. Messages never hold patient data: name the field or the file's role, not its content.
-docs/ERRORS.md lists every code; a test fails when one is missing there.
+Each class carries a stable `code` (of the HTTP contract and of dead-letter tables; docs/ERRORS.md
+lists all). A message says what is wrong, with the numbers, a remedy what to do. Never patient data.
 """
 
 from __future__ import annotations
@@ -24,14 +22,12 @@ class PirtaError(Exception):
 
     def __init__(self, message: str, *, remedy: str) -> None:
         super().__init__(message, remedy)
-        self.message = message
-        self.remedy = remedy
+        self.message, self.remedy = message, remedy
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}"
 
-    def __reduce__(self) -> tuple[object, ...]:
-        # The keyword-only remedy would be lost by the default; errors cross process borders.
+    def __reduce__(self) -> tuple[object, ...]:  # the default loses the keyword-only remedy
         return (partial(type(self), remedy=self.remedy), (self.message,), vars(self))
 
 
@@ -180,6 +176,12 @@ class ReleaseStateError(PirtaError):
 
     code = "release_state"
     http_status = 409
+
+
+class ReplicasNotReadyError(ReleaseStateError):
+    """A replica that lives does not hold the release (any more), so requests may not go to it."""
+
+    code = "replicas_not_ready"
 
 
 class ActivationConflictError(PirtaError):

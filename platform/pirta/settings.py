@@ -93,8 +93,13 @@ class IndexSettings(_Frozen):
 
     uri: str = Field(default="http://127.0.0.1:19530", description="Milvus or milvus-lite server.")
     token: SecretStr = Field(default=SecretStr(""), description="Milvus token, if it wants one.")
-    top_k: int = Field(default=5, ge=1, le=100, description="Neighbours a report.")
+    top_k: int = Field(
+        default=5, ge=1, le=100, description="Neighbours a report, for new releases."
+    )
     timeout_s: float = Field(default=10.0, gt=0, description="Time for one search.")
+    load_timeout_s: float = Field(
+        default=300.0, gt=0, description="Time for Milvus to load a release's collection."
+    )
     flat_up_to_rows: int = Field(
         default=200_000,
         ge=0,

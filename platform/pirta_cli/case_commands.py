@@ -38,6 +38,7 @@ def add(
         str | None, typer.Option(help="Folder for finished embeddings; else STORE/embeddings.")
     ] = None,
     num_workers: WorkersOption = 1,
+    actor: ActorOption = None,
 ) -> None:
     """Add newly signed reports' cases: the next search sees them, without a new release."""
     from rich.console import Console
@@ -48,7 +49,7 @@ def add(
 
     console = Console(stderr=True)
     with (
-        release_session(settings) as here,
+        release_session(settings, actor=actor) as here,
         job_progress(console, "add") as update,
     ):
         added = add_cases(
@@ -56,6 +57,7 @@ def add(
             settings=here.settings,
             index=here.index,
             releases=here.releases,
+            actor=here.actor,
             split=split,
             release_id=release,
             replace=replace,
@@ -84,13 +86,14 @@ def withdraw(
 ) -> None:
     """Hide a case from all searches at once, in every release, and list who cited it.
 
-    Cannot be undone: a corrected case is added under another id.
+    Cannot be undone: a corrected case is added under another id. Refused in a
+    store that holds no release.
     """
     from pirta.pipelines.withdrawal import withdraw_case
     from pirta_cli.release_session import release_session
 
     with release_session(settings, actor=actor) as here:
-        found = withdraw_case(
+        done = withdraw_case(
             case_id,
             reason=reason,
             releases=here.releases,
@@ -98,7 +101,9 @@ def withdraw(
             actor=here.actor,
         )
     typer.echo(f"{case_id} is withdrawn: no search finds it any more.", err=True)
-    _tell_citations(case_id, found)
+    if done.memory_problem:
+        typer.echo(f"note: {done.memory_problem}", err=True)
+    _tell_citations(case_id, done.citations)
 
 
 @app.command("citations")

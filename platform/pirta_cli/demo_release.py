@@ -82,6 +82,7 @@ def switch(release_id: str, here: ReleaseSession, *, console: Console) -> None:
         release_id,
         releases=here.releases,
         index=here.index,
+        settings=here.settings,
         expected_version=None,
         actor=here.actor,
     )
@@ -91,6 +92,7 @@ def switch(release_id: str, here: ReleaseSession, *, console: Console) -> None:
             retire_release(
                 other.release_id,
                 releases=here.releases,
+                index=here.index,
                 settings=here.settings,
                 actor=here.actor,
             )

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pirta_cli import release_inspection, release_switch
 from pirta_cli.options import SettingsOption, WorkersOption
 from pirta_cli.release_session import ActorOption, ReleaseArgument
-
-if TYPE_CHECKING:
-    from pirta.contracts.abstention import AbstentionLimits
-    from pirta.settings import Settings
 
 app = typer.Typer(
     help="Build a release, verify it, and switch to it while reports go on.\n\n"
@@ -68,6 +64,7 @@ def build(
 
     from pirta.contracts.release import Calibration
     from pirta.pipelines.build_release import build_release
+    from pirta.pipelines.fitted_limits import limits_for
     from pirta_cli.progress import job_progress
     from pirta_cli.release_session import release_session
 
@@ -76,7 +73,7 @@ def build(
         calibration = Calibration(
             min_similarity=min_similarity,
             min_patients=min_patients,
-            abstention=_abstention_limits(abstention, here.settings),
+            abstention=limits_for(abstention, here.settings),
         )
         with job_progress(console, "build") as update:
             release = build_release(
@@ -98,19 +95,6 @@ def build(
         soft_wrap=True,
     )
     typer.echo(release.release_id)
-
-
-def _abstention_limits(path: Path | None, settings: Settings) -> AbstentionLimits:
-    from pirta.contracts.abstention import AbstentionLimits
-    from pirta.pipelines.fitted_limits import read_fitted_limits
-
-    if path is None:
-        return AbstentionLimits()
-    from pirta.models.checkpoint import verify_manifest
-    from pirta.models.runtime import ENCODER_KIND
-
-    encoder = verify_manifest(settings.encoder.path, kind=ENCODER_KIND)
-    return read_fitted_limits(path, encoder_sha256=encoder.sha256, top_k=settings.index.top_k)
 
 
 @app.command("verify")
@@ -142,8 +126,6 @@ def verify(
     beside the active release, the writer, and no trace of a person in any row.
     Ends with code 3 where a gate failed.
     """
-    from dataclasses import replace
-
     from rich.console import Console
 
     from pirta.pipelines.verify_release import DEFAULT_LIMITS, verify_release
@@ -151,11 +133,7 @@ def verify(
     from pirta_cli.release_session import release_session
     from pirta_cli.release_views import gate_table
 
-    limits = replace(
-        DEFAULT_LIMITS,
-        golden_margin=DEFAULT_LIMITS.golden_margin if margin is None else margin,
-        golden_minimum=DEFAULT_LIMITS.golden_minimum if minimum is None else minimum,
-    )
+    limits = DEFAULT_LIMITS.with_golden(margin=margin, minimum=minimum)
     golden_store, golden_split = split_of(golden, otherwise="query")
     console = Console(stderr=True)
     with (

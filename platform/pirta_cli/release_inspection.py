@@ -11,24 +11,34 @@ import typer
 from pirta_cli.options import SettingsOption
 from pirta_cli.release_session import ReleaseArgument
 
+EXIT_UNREADABLE = 4
+
 
 def list_releases(
     settings: SettingsOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Dropped ones too.")] = False,
 ) -> None:
-    """Show every release with its state and gates, the oldest first."""
+    """Show every release with its state and gates, the oldest first.
+
+    Ends with code 4 where one of them cannot be read; the others are shown.
+    """
     from rich.console import Console
 
     from pirta_cli.release_session import release_session
     from pirta_cli.release_views import release_table
 
     with release_session(settings) as here:
-        stored, active = here.releases.list(), here.releases.active()
-    shown = [one for one in stored if everything or one.state != "dropped"]
-    if not shown:
+        listing, active = here.releases.survey(), here.releases.active()
+    shown = [one for one in listing.releases if everything or one.state != "dropped"]
+    unreadable = [one for one in listing.unreadable if everything or one.state != "dropped"]
+    if not shown and not unreadable:
         typer.echo("There is no release yet. Make one: pirta release build STORE", err=True)
         return
-    Console().print(release_table(shown, active), soft_wrap=True)
+    Console().print(release_table(shown, unreadable, active), soft_wrap=True)
+    for one in unreadable:
+        typer.echo(f"{one.problem} {one.remedy}", err=True)
+    if unreadable:
+        raise typer.Exit(EXIT_UNREADABLE)
 
 
 def show(release_id: ReleaseArgument, settings: SettingsOption = None) -> None:

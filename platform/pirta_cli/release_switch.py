@@ -72,6 +72,7 @@ def activate(
             release_id,
             releases=here.releases,
             index=here.index,
+            settings=here.settings,
             expected_version=expected_version,
             actor=here.actor,
         )
@@ -91,6 +92,7 @@ def rollback(
         switched = roll_back(
             releases=here.releases,
             index=here.index,
+            settings=here.settings,
             expected_version=expected_version,
             actor=here.actor,
         )
@@ -134,14 +136,17 @@ def retire(
         release_session(settings, actor=actor) as here,
         job_progress(console, "retire") as update,
     ):
-        retire_release(
+        memory_problem = retire_release(
             release_id,
             releases=here.releases,
+            index=here.index,
             settings=here.settings,
             actor=here.actor,
             on_progress=lambda left, most: update(most - left, most, "requests ended"),
         )
     console.print(f"{release_id} is retired; its collection is kept.", highlight=False)
+    if memory_problem:
+        typer.echo(f"note: {memory_problem}", err=True)
 
 
 def drop(

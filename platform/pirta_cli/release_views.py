@@ -10,13 +10,23 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from pirta.contracts.release import GateResult
-    from pirta.releases.stored import Activation, Citation, Event, StoredRelease
+    from pirta.releases.stored import (
+        Activation,
+        Citation,
+        Event,
+        StoredRelease,
+        UnreadableRelease,
+    )
 
 _STATE_STYLES = {"active": "bold green", "staged": "green", "rejected": "red", "dropped": "dim"}
 
 
-def release_table(stored: Sequence[StoredRelease], active: Activation | None) -> Table:
-    """Return one line a release, the oldest first."""
+def release_table(
+    stored: Sequence[StoredRelease],
+    unreadable: Sequence[UnreadableRelease],
+    active: Activation | None,
+) -> Table:
+    """Return one line a release, the oldest first; those that cannot be read come last."""
     version = "" if active is None else f" · switch {active.version}"
     table = Table(title=f"Releases{version}", title_justify="left", box=None, pad_edge=False)
     for name in ("release", "state", "cases", "index", "built (UTC)", "gates", ""):
@@ -30,6 +40,16 @@ def release_table(stored: Sequence[StoredRelease], active: Activation | None) ->
             f"{one.created_at:%Y-%m-%d %H:%M}",
             _gates_in_short(one.gates),
             "pinned" if one.pinned else "",
+        )
+    for broken in unreadable:
+        table.add_row(
+            broken.release_id,
+            Text(broken.state, style=_STATE_STYLES.get(broken.state, "")),
+            "",
+            "",
+            f"{broken.created_at:%Y-%m-%d %H:%M}",
+            Text("unreadable", style="bold red"),
+            "pinned" if broken.pinned else "",
         )
     return table
 

@@ -38,6 +38,8 @@ class Calibration(BaseModel):
         min_patients: distinct patients that the evidence holds at least.
         low_similarity: nearest similarity below which the report carries a caution.
         abstention: where a report stops to state a finding.
+        top_k: neighbours a report, over which all of these were fitted. Older records do not say
+            it and mean whatever the service's settings say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +48,11 @@ class Calibration(BaseModel):
     min_patients: int = Field(default=1, ge=1)
     low_similarity: float = Field(default=0.5, ge=-1, le=1)
     abstention: AbstentionLimits = AbstentionLimits()
+    top_k: int | None = Field(default=None, ge=1, le=100)
+
+    def num_neighbours(self, otherwise: int) -> int:
+        """Return how many neighbours a report has; `otherwise` where the record does not say."""
+        return otherwise if self.top_k is None else self.top_k
 
 
 class Release(BaseModel):

@@ -55,6 +55,7 @@ def add_cases(
     settings: Settings,
     index: Index,
     releases: ReleaseStore,
+    actor: str,
     split: str | None,
     release_id: str | None = None,
     replace: bool = False,
@@ -102,7 +103,11 @@ def add_cases(
         row for row in rows if row.case_id in known and not is_same_case(row, known[row.case_id])
     ]
     _check_changed([known[row.case_id] for row in changed], replace=replace)
-    index.upsert(release.collection, [*added, *changed])
+    if added or changed:
+        # Before: rows that came from nobody would be worse than a note of rows that did not come.
+        words = f"{len(added)} new, {len(changed)} replaced"
+        releases.note_cases(release.release_id, actor=actor, detail=words)
+        index.upsert(release.collection, [*added, *changed])
     return AddedCases(
         release_id=release.release_id,
         collection=release.collection,

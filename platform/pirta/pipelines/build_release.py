@@ -50,6 +50,7 @@ def build_release(
     Withdrawn cases are left out.
 
     Args:
+        calibration: its number of neighbours is that of the settings where it names none.
         embeddings: folder where finished embeddings are kept for a build that goes on; below
             the store where None.
 
@@ -92,7 +93,9 @@ def build_release(
         writer_adapter_sha256=writer.adapter_sha256,
         prompt_sha256=prompt_sha256(),
         decoding=Decoding(max_answer_tokens=settings.writer.max_answer_tokens),
-        calibration=calibration,
+        calibration=calibration.model_copy(
+            update={"top_k": calibration.num_neighbours(settings.index.top_k)}
+        ),
         commit=current_commit(Path(__file__).parent),
     )
     fill_collection(index, release, rows, on_progress=_telling(on_progress, "indexed"))
@@ -113,16 +116,18 @@ def fill_collection(
     *,
     on_progress: Callable[[int, int], None],
 ) -> None:
-    """Write what the release's collection lacks of its rows; make it where it is not there.
+    """Write what the release's collection lacks of its rows, and bring them into their final form.
+
+    The collection is made where it is not there.
 
     Raises:
         UnavailableError: the index does not answer, or did not keep every row.
     """
     collection = release.collection
-    if not index.exists(collection):
-        # Another build of the same content may be quicker: both write the same rows.
-        with suppress(CollectionExistsError):
-            index.create(collection, release.dimensions, kind=release.index_kind)
+    # It is there from an earlier build, or another one of the same content was quicker. One that
+    # was killed while it made the collection may have left it half made, which this finishes.
+    with suppress(CollectionExistsError):
+        index.create(collection, release.dimensions, kind=release.index_kind)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         some = rows[start : start + _ROWS_AT_ONCE]
         lacking = _lacking(index, collection, some)
@@ -135,6 +140,8 @@ def fill_collection(
             f"The index kept {count} of {len(rows)} rows in {collection}.",
             remedy="Build it again; see the log of Milvus.",
         )
+    # Also where nothing was lacking: the build that wrote it may have been killed before this.
+    index.seal(collection)
 
 
 def _lacking(index: Index, collection: str, rows: Sequence[IndexRow]) -> list[IndexRow]:

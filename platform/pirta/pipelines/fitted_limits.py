@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pirta.contracts.abstention import AbstentionLimits
 from pirta.errors import ManifestError
+from pirta.models.checkpoint import verify_manifest
+from pirta.settings import Settings
 
 
 class _Fitted(BaseModel):
@@ -53,3 +55,18 @@ def read_fitted_limits(path: Path, *, encoder_sha256: str, top_k: int) -> Absten
             remedy=remedy,
         )
     return fitted.limits
+
+
+def limits_for(path: Path | None, settings: Settings) -> AbstentionLimits:
+    """Return the limits of a file for a build with these settings; cautious ones where None.
+
+    Raises:
+        ManifestError: as `read_fitted_limits`.
+        CheckpointError: the encoder's folder cannot be used.
+    """
+    if path is None:
+        return AbstentionLimits()
+    from pirta.models.runtime import ENCODER_KIND  # brings torch along
+
+    encoder = verify_manifest(settings.encoder.path, kind=ENCODER_KIND)
+    return read_fitted_limits(path, encoder_sha256=encoder.sha256, top_k=settings.index.top_k)

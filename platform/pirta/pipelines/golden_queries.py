@@ -95,9 +95,8 @@ def _answers(
             min_similarity=release.calibration.min_similarity,
             min_patients=release.calibration.min_patients,
         )
-        request = SearchRequest(
-            release.release_id, release.collection, embedding_D, settings.index.top_k, policy
-        )
+        top_k = release.calibration.num_neighbours(settings.index.top_k)
+        request = SearchRequest(release.release_id, release.collection, embedding_D, top_k, policy)
         try:
             evidence = index.search(request)
         except NoNeighboursError:

@@ -7,7 +7,7 @@ has not passed. Nothing is read or stored here; see `verify_release`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pirta.contracts.release import GateResult, IndexKind, Release
 from pirta.pipelines.cohort_rows import phi_summary
@@ -36,6 +36,14 @@ class GateLimits:
     num_recall_queries: int = 50
     seed: int = 0
     num_writer_prompts: int = 4
+
+    def with_golden(self, *, margin: float | None, minimum: float | None) -> GateLimits:
+        """Return these limits with others for the golden queries; None keeps one as it is."""
+        return replace(
+            self,
+            golden_margin=self.golden_margin if margin is None else margin,
+            golden_minimum=self.golden_minimum if minimum is None else minimum,
+        )
 
     def min_recall(self, kind: IndexKind) -> float:
         """Return the limit for an index of this kind."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from pirta.errors import UnavailableError
+from pirta.errors import PirtaError, UnavailableError
+from pirta.pipelines.collection_memory import free_memory
+from pirta.releases.states import State
 from pirta.releases.store import ReleaseStore
 from pirta.retrieval.index import Index
 from pirta.settings import Settings
@@ -25,11 +27,18 @@ def retire_release(
     release_id: str,
     *,
     releases: ReleaseStore,
+    index: Index,
     settings: Settings,
     actor: str,
     on_progress: OnProgress | None = None,
-) -> None:
+) -> str:
     """Let a release drain and retire; one that is retired already stays as it is.
+
+    Its collection leaves Milvus's memory where no other release needs it there: the replicas let
+    go of what they hold, but one that never came to hold it, or was killed, unloads nothing.
+
+    Returns:
+        Why Milvus may still hold the collection; empty where it let go. Calling again mends it.
 
     Raises:
         UnknownReleaseError: there is none of this id.
@@ -37,9 +46,20 @@ def retire_release(
         UnavailableError: requests were still on their way after `releases.drain_timeout_s`; the
             release goes on draining, and calling this again goes on.
     """
-    state = releases.get(release_id).state
-    if state == "retired":
-        return
+    stored = releases.get(release_id)
+    if stored.state != "retired":
+        _drain(release_id, stored.state, releases, settings, actor, on_progress)
+    return _unload(stored.release.collection, releases, index)
+
+
+def _drain(
+    release_id: str,
+    state: State,
+    releases: ReleaseStore,
+    settings: Settings,
+    actor: str,
+    on_progress: OnProgress | None,
+) -> None:
     if state != "draining":
         releases.begin_retirement(release_id, actor=actor)
     timeout_s = settings.releases.drain_timeout_s
@@ -58,6 +78,15 @@ def retire_release(
             )
         time.sleep(_LOOK_AGAIN_S)
     releases.finish_retirement(release_id)
+
+
+def _unload(collection: str, releases: ReleaseStore, index: Index) -> str:
+    try:
+        if index.exists(collection):
+            free_memory(collection=collection, index=index, releases=releases)
+    except PirtaError as error:  # the release has retired all the same
+        return f"Milvus may still hold {collection} in memory. {error}"
+    return ""
 
 
 def drop_release(release_id: str, *, releases: ReleaseStore, index: Index, actor: str) -> None:
@@ -82,7 +111,4 @@ def drop_release(release_id: str, *, releases: ReleaseStore, index: Index, actor
 
 def _has_users(collection: str, releases: ReleaseStore) -> bool:
     """Say whether a release needs the collection: one of the same content may have come since."""
-    return any(
-        stored.release.collection == collection and stored.state != "dropped"
-        for stored in releases.list()
-    )
+    return any(use.collection == collection for use in releases.collections())

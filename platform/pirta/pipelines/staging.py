@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pirta.errors import ReleaseError, UnavailableError
+from pirta.errors import ReleaseError, ReplicasNotReadyError, UnavailableError
 from pirta.releases.store import ReleaseStore
 from pirta.releases.stored import Replica
 from pirta.settings import ReleasesSettings, Settings
@@ -78,6 +78,29 @@ def stage_release(
         if waited_s > times.stage_timeout_s:
             _give_up_waiting(release_id, now, releases, times)
         time.sleep(_LOOK_AGAIN_S)
+
+
+def check_replicas(release_id: str, *, releases: ReleaseStore, settings: Settings) -> None:
+    """Return if every replica that lives holds the release now; where none lives, none lacks it.
+
+    A staged release need not stay so: a replica that was started since is still loading, and one
+    that was started anew may have failed at it.
+
+    Raises:
+        ReplicasNotReadyError: names who lacks it.
+        UnavailableError: the store does not answer.
+    """
+    live = releases.live_replicas(within_s=settings.releases.replica_stale_s)
+    now = readiness(release_id, live)
+    if not now.num_replicas or not now.missing:
+        return
+    failures = f" {now.failures[0]}" if now.failures else ""
+    raise ReplicasNotReadyError(
+        f"{release_id} is not held by every replica: {'; '.join(now.missing)}. What is served did "
+        f"not change.{failures}",
+        remedy="Try again when they are ready (`pirta release show ID` tells how far each is); a "
+        "replica that fails at it needs what it names.",
+    )
 
 
 def readiness(release_id: str, replicas: Sequence[Replica]) -> Readiness:

@@ -101,7 +101,7 @@ class Verification:
         on_step(0, 4, "weights, prompt and preprocessing")
         parts = (self._weights(), self._prompt(), self._preprocessing())
         on_step(1, 4, "rows")
-        rows = self._rows_and_recall()
+        rows = self.rows_and_recall()
         on_step(2, 4, "golden queries")
         golden, answers = self._golden(parts[0])
         on_step(3, 4, "writer")
@@ -139,13 +139,16 @@ class Verification:
         other = f"The release was made with {own}, the settings prepare studies as {found}."
         return gates.part_gate("preprocessing", [] if own == found else [other])
 
-    def _rows_and_recall(self) -> tuple[GateResult, ...]:
+    def rows_and_recall(self) -> tuple[GateResult, ...]:
+        """Measure what lies in the collection, and what of it is found."""
         release, limits = self.release, self.limits
         names = ("rows", "checksum", "phi", f"recall@{RECALL_TOP_K}")
         if not self.index.exists(release.collection):
             why = f"the index holds no collection {release.collection}"
             return tuple(gates.not_measured(name, why) for name in names)
         self.index.load(release.collection)
+        # Cases that were added live lie in growing segments, where another search runs than later.
+        self.index.seal(release.collection)
         audit = audit_rows(
             self.index.rows(release.collection),
             num_queries=limits.num_recall_queries,

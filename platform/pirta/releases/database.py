@@ -29,9 +29,17 @@ from sqlalchemy.exc import (
     TimeoutError,
 )
 
-from pirta.errors import PirtaError, ReleaseError, SettingsError, UnavailableError
+from pirta.errors import SettingsError
+from pirta.releases.database_errors import store_error
 
+# No step waits longer for another one, nor for a connection.
 BUSY_TIMEOUT_S = 5.0
+# On PostgreSQL besides: no statement runs longer, its wait for a lock included; no process that was
+# stopped inside a transaction holds the switch for longer; a server that fell silent, or a network
+# that lost it, is given up.
+STATEMENT_TIMEOUT_S = 10.0
+IDLE_TRANSACTION_TIMEOUT_S = 15.0
+SILENT_SERVER_TIMEOUT_S = 10.0
 POOL_SIZE = 8
 LOG_PAGES_AT_MOST = 20_000  # 80 MB; `tidy` empties the log long before
 TIDY_EVERY_S = 5.0
@@ -81,6 +89,14 @@ class Database:
         self.is_sqlite = self._engine.dialect.name == "sqlite"
         # SQLite's own waiting sleeps in growing steps; threads of one process wait their turn here.
         self._turn = threading.Lock() if self.is_sqlite else nullcontext()
+
+    @property
+    def name(self) -> str:
+        """What tells one store from another, without user and password: its file, or its server."""
+        url = self._engine.url
+        if self.is_sqlite:
+            return str(url.database)
+        return f"{url.database} on {url.host or url.query.get('host', 'this machine')}"
 
     @property
     def engine(self) -> Engine:
@@ -166,22 +182,6 @@ class Database:
         self._engine.dispose()
 
 
-def store_error(error: DBAPIError | TimeoutError) -> PirtaError:
-    """Return what a failure of the database means to people, without its URL and parameters."""
-    cause = getattr(error, "orig", None) or error
-    said = " ".join(str(cause).split())
-    if "no such table" in said or type(cause).__name__ == "UndefinedTable":
-        return ReleaseError(
-            "The release store has no tables yet, or is another database.",
-            remedy="Check the setting releases.store_url; `pirta release list` makes the tables.",
-        )
-    return UnavailableError(
-        f"The release store does not answer: {said}.",
-        remedy="Repeat the request. Where it stays so, check that the database of "
-        "releases.store_url runs, and that its folder exists and can be written.",
-    )
-
-
 def _make_engine(url_text: str) -> Engine:
     url = _checked_url(url_text)
     if url.get_backend_name() == "sqlite":
@@ -194,18 +194,13 @@ def _make_engine(url_text: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    lock_ms = round(BUSY_TIMEOUT_S * 1000)
     try:
         engine = create_engine(
             url,
             pool_size=POOL_SIZE,
             max_overflow=4 * POOL_SIZE,
             pool_pre_ping=True,  # a server that was restarted costs no request
-            connect_args={
-                "connect_timeout": round(BUSY_TIMEOUT_S),
-                "client_encoding": "utf8",  # a database made without one would answer in bytes
-                "options": f"-c lock_timeout={lock_ms} -c timezone=UTC",
-            },
+            connect_args=_postgresql_arguments(),
         )
     except ModuleNotFoundError:
         raise SettingsError(
@@ -214,6 +209,28 @@ def _make_engine(url_text: str) -> Engine:
         ) from None
     event.listen(engine, "begin", _begin_postgresql)
     return engine
+
+
+def _postgresql_arguments() -> dict[str, object]:
+    """Return what every connection begins with: times within which each wait ends."""
+    limits_ms = {
+        "lock_timeout": round(BUSY_TIMEOUT_S * 1000),
+        "statement_timeout": round(STATEMENT_TIMEOUT_S * 1000),
+        "idle_in_transaction_session_timeout": round(IDLE_TRANSACTION_TIMEOUT_S * 1000),
+    }
+    limits = " ".join(f"-c {name}={value}" for name, value in limits_ms.items())
+    return {
+        "connect_timeout": round(BUSY_TIMEOUT_S),
+        "client_encoding": "utf8",  # a database made without one would answer in bytes
+        "options": f"{limits} -c timezone=UTC",
+        # Of TCP, and without effect on a Unix socket: a server that vanished sends nothing any
+        # more, and without these a request would wait for it for minutes.
+        "keepalives": 1,
+        "keepalives_idle": round(SILENT_SERVER_TIMEOUT_S / 2),
+        "keepalives_interval": 1,
+        "keepalives_count": round(SILENT_SERVER_TIMEOUT_S / 2),
+        "tcp_user_timeout": round(SILENT_SERVER_TIMEOUT_S * 1000),
+    }
 
 
 def _checked_url(text: str) -> URL:

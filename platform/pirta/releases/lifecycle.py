@@ -122,6 +122,25 @@ def mark_dropped(
         return read_stored(transaction, release_id)
 
 
+def note_cases(database: Database, release_id: str, *, actor: str, detail: str) -> None:
+    """Note in the release's history that cases were added to its collection.
+
+    Raises:
+        UnknownReleaseError: there is none of this id.
+    """
+    with database.write() as transaction:
+        read_stored(transaction, release_id)
+        at = transaction.now()
+        note(
+            transaction,
+            at=at,
+            actor=actor,
+            step="cases added",
+            release_id=release_id,
+            detail=detail,
+        )
+
+
 def set_pin(database: Database, release_id: str, *, pinned: bool, actor: str) -> StoredRelease:
     """Keep a release from being dropped, or let it go."""
     with database.write() as transaction:

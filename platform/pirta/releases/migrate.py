@@ -19,7 +19,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from pirta.errors import ReleaseError
-from pirta.releases.database import Database, store_error
+from pirta.releases.database import Database
+from pirta.releases.database_errors import store_error
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_KEY = 0x70697274  # of PostgreSQL's advisory lock; any number that is ours
@@ -85,6 +86,8 @@ def _alone(database: Database) -> Iterator[Connection]:
         options = {"sqlite_begin": "BEGIN IMMEDIATE", "durable": True}
         with connection.execution_options(**options).begin():
             if not database.is_sqlite:
+                # A large table takes the time that it takes; only the wait for others is bounded.
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
                 lock = text("SELECT pg_advisory_xact_lock(:key)")
                 connection.execute(lock, {"key": _LOCK_KEY})
             yield connection

@@ -6,7 +6,6 @@ version of the code reads in another way, is found out at every reading.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
 from pydantic import ValidationError
@@ -17,8 +16,10 @@ from pirta.errors import ReleaseError, UnknownReleaseError
 from pirta.releases.database import Transaction
 from pirta.releases.events import note
 from pirta.releases.states import WANTED_STATES, State
-from pirta.releases.stored import StoredRelease
+from pirta.releases.stored import CollectionUse, Listing, StoredRelease, UnreadableRelease
 from pirta.releases.tables import GateRow, ReleaseRow, table_of
+
+_ALL = select(table_of(ReleaseRow)).order_by(ReleaseRow.created_at, ReleaseRow.release_id)
 
 
 def add_record(transaction: Transaction, release: Release, *, actor: str) -> None:
@@ -64,10 +65,44 @@ def list_stored(
     transaction: Transaction, states: Sequence[State] | None = None
 ) -> tuple[StoredRelease, ...]:
     """Return all releases, or those in `states`, in the order in which they were built."""
-    query = select(table_of(ReleaseRow)).order_by(ReleaseRow.created_at, ReleaseRow.release_id)
     return _stored(
-        transaction, query if states is None else query.where(ReleaseRow.state.in_(states))
+        transaction, _ALL if states is None else _ALL.where(ReleaseRow.state.in_(states))
     )
+
+
+def survey(transaction: Transaction) -> Listing:
+    """Return all releases, and beside them those that cannot be read."""
+    rows, gates = _rows_and_gates(transaction, _ALL)
+    read: list[StoredRelease] = []
+    unreadable: list[UnreadableRelease] = []
+    for row in rows:
+        try:
+            read.append(_from_row(row, gates[row.release_id]))
+        except ReleaseError as error:
+            unreadable.append(
+                UnreadableRelease(
+                    release_id=row.release_id,
+                    state=row.state,
+                    pinned=row.pinned,
+                    created_at=row.created_at,
+                    problem=error.message,
+                    remedy=error.remedy,
+                )
+            )
+    return Listing(releases=tuple(read), unreadable=tuple(unreadable))
+
+
+def list_collections(transaction: Transaction) -> tuple[CollectionUse, ...]:
+    """Return the collections that releases need, in the order of their building; none is read.
+
+    Those of dropped releases are left out.
+    """
+    rows = transaction.connection.execute(
+        select(ReleaseRow.release_id, ReleaseRow.collection, ReleaseRow.state)
+        .where(ReleaseRow.state != "dropped")
+        .order_by(ReleaseRow.created_at, ReleaseRow.release_id)
+    )
+    return tuple(CollectionUse(**row._mapping) for row in rows)
 
 
 def unknown_release(transaction: Transaction, release_id: str) -> UnknownReleaseError:
@@ -91,10 +126,8 @@ def parse_record(release_id: str, content: str) -> Release:
     try:
         release = Release.model_validate_json(content)
     except ValidationError as error:
-        places = (item["loc"] for item in error.errors(include_url=False, include_input=False))
-        fields = ", ".join(".".join(map(str, place)) or "the record" for place in places)
         raise ReleaseError(
-            f"The stored record of {release_id} cannot be read: {fields}.",
+            f"The stored record of {release_id} cannot be read: {_fields_of(error)}.",
             remedy="Use the version of pirta that built it, or build the release again.",
         ) from None
     if release.release_id != release_id:
@@ -162,23 +195,47 @@ def _update(transaction: Transaction, release_id: str, values: dict[str, object]
 def _stored(
     transaction: Transaction, query: Select[tuple[object, ...]]
 ) -> tuple[StoredRelease, ...]:
+    rows, gates = _rows_and_gates(transaction, query)
+    return tuple(_from_row(row, gates[row.release_id]) for row in rows)
+
+
+def _rows_and_gates(
+    transaction: Transaction, query: Select[tuple[object, ...]]
+) -> tuple[Sequence[Row[tuple[object, ...]]], dict[str, list[str]]]:
+    """Return the releases' rows, and the text of each one's gates."""
     rows = transaction.connection.execute(query).all()
-    gates: dict[str, list[GateResult]] = {row.release_id: [] for row in rows}
+    gates: dict[str, list[str]] = {row.release_id: [] for row in rows}
     measured = transaction.connection.execute(
         select(GateRow.release_id, GateRow.content)
         .where(GateRow.release_id.in_(list(gates)))
         .order_by(GateRow.position)
     )
     for release_id, content in measured:
-        gates[release_id].append(GateResult.model_validate(json.loads(content)))
-    return tuple(_from_row(row, gates[row.release_id]) for row in rows)
+        gates[release_id].append(content)
+    return rows, gates
 
 
-def _from_row(row: Row[tuple[object, ...]], gates: Sequence[GateResult]) -> StoredRelease:
+def _from_row(row: Row[tuple[object, ...]], gates: Sequence[str]) -> StoredRelease:
     return StoredRelease(
         release=parse_record(row.release_id, row.content),
         state=row.state,
         pinned=row.pinned,
         created_at=row.created_at,
-        gates=tuple(gates),
+        gates=tuple(_parse_gate(row.release_id, content) for content in gates),
     )
+
+
+def _parse_gate(release_id: str, content: str) -> GateResult:
+    try:
+        return GateResult.model_validate_json(content)
+    except ValidationError as error:
+        raise ReleaseError(
+            f"A stored gate of {release_id} cannot be read: {_fields_of(error)}.",
+            remedy="Use the version of pirta that measured it, or verify the release again.",
+        ) from None
+
+
+def _fields_of(error: ValidationError) -> str:
+    """Return where a text is not what it should be; its values stay out."""
+    places = (item["loc"] for item in error.errors(include_url=False, include_input=False))
+    return ", ".join(".".join(map(str, place)) or "all of it" for place in places)

@@ -15,9 +15,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from pirta.releases.database import Database
 from pirta.releases.stored import Load, Replica
-from pirta.releases.tables import ReplicaRow, table_of
+from pirta.releases.tables import LeaseRow, ReplicaRow, table_of
 
 FORGOTTEN_AFTER = timedelta(days=1)  # the row of a replica that is long gone
+# The lease of a request whose gateway was killed. Not at once: a request that outlived its lease
+# still ends, and its citations name the release by it.
+LEASE_FORGOTTEN_AFTER = timedelta(hours=1)
 
 _LOADS = TypeAdapter(dict[str, Load])
 
@@ -35,7 +38,10 @@ def beat(database: Database, replica_id: str, deployment: str, loads: Mapping[st
             .on_conflict_do_update(index_elements=["replica_id"], set_=values)
         )
         connection.execute(delete(ReplicaRow).where(ReplicaRow.beat_at < now - FORGOTTEN_AFTER))
-    database.tidy()  # a beat is in no request's way
+        connection.execute(
+            delete(LeaseRow).where(LeaseRow.expires_at < now - LEASE_FORGOTTEN_AFTER)
+        )
+    database.tidy()  # a beat is in no request's way, and so cleans up
 
 
 def forget(database: Database, replica_id: str) -> None:

@@ -16,7 +16,17 @@ from pirta.releases.database import Clock, Database
 from pirta.releases.events import read_events
 from pirta.releases.migrate import migrate
 from pirta.releases.requests import Requests
-from pirta.releases.stored import Activation, Citation, Event, Load, Replica, StoredRelease, Ticket
+from pirta.releases.stored import (
+    Activation,
+    Citation,
+    CollectionUse,
+    Event,
+    Listing,
+    Load,
+    Replica,
+    StoredRelease,
+    Ticket,
+)
 
 
 class ReleaseStore:
@@ -34,6 +44,11 @@ class ReleaseStore:
     def __init__(self, url: str, *, clock: Clock | None = None) -> None:
         self._database = Database(url, clock=clock)
         self._requests = Requests(self._database)
+
+    @property
+    def name(self) -> str:
+        """What tells this store from another, without user and password."""
+        return self._database.name
 
     def migrate(self) -> None:
         """Make or upgrade the tables. Raises ReleaseError where they are newer than the code."""
@@ -55,9 +70,19 @@ class ReleaseStore:
             return records.read_stored(transaction, release_id)
 
     def list(self) -> tuple[StoredRelease, ...]:
-        """Return all releases, the oldest first."""
+        """Return all releases, the oldest first. Raises ReleaseError where one cannot be read."""
         with self._database.read() as transaction:
             return records.list_stored(transaction)
+
+    def survey(self) -> Listing:
+        """Return all releases, and beside them those that cannot be read."""
+        with self._database.read() as transaction:
+            return records.survey(transaction)
+
+    def collections(self) -> tuple[CollectionUse, ...]:
+        """Return the collections of all releases but dropped ones, whatever their records hold."""
+        with self._database.read() as transaction:
+            return records.list_collections(transaction)
 
     def wanted(self) -> tuple[Release, ...]:
         """Return the releases that every replica is to hold, the active one first."""
@@ -103,6 +128,10 @@ class ReleaseStore:
             ReleaseStateError: the release is pinned, or not retired.
         """
         return lifecycle.mark_dropped(self._database, release_id, actor=actor, aliases=aliases)
+
+    def note_cases(self, release_id: str, *, actor: str, detail: str) -> None:
+        """Note that cases were added to a release's collection; `detail` counts them."""
+        lifecycle.note_cases(self._database, release_id, actor=actor, detail=detail)
 
     def pin(self, release_id: str, *, actor: str) -> StoredRelease:
         """Keep a release from being dropped."""

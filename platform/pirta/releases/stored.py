@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from pirta.contracts.release import GateResult, Release
-from pirta.releases.states import State
+from pirta.releases.states import WANTED_STATES, State
 
 
 class _Frozen(BaseModel):
@@ -32,6 +32,37 @@ class StoredRelease(_Frozen):
     def release_id(self) -> str:
         """The release's own id."""
         return self.release.release_id
+
+
+class UnreadableRelease(_Frozen):
+    """A release whose record or gates cannot be read; `problem` says why, `remedy` what to do."""
+
+    release_id: str
+    state: State
+    pinned: bool
+    created_at: datetime
+    problem: str
+    remedy: str
+
+
+class Listing(_Frozen):
+    """All releases, the oldest first; what cannot be read stands apart and hides no other."""
+
+    releases: tuple[StoredRelease, ...]
+    unreadable: tuple[UnreadableRelease, ...] = ()
+
+
+class CollectionUse(_Frozen):
+    """A release's physical collection, told without reading its record."""
+
+    release_id: str
+    collection: str
+    state: State
+
+    @property
+    def is_wanted(self) -> bool:
+        """Return whether replicas hold the release, and Milvus its collection."""
+        return self.state in WANTED_STATES
 
 
 class Activation(_Frozen):

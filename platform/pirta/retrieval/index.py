@@ -68,6 +68,8 @@ class Index(Protocol):
     def create(self, collection: str, dimensions: int, *, kind: IndexKind = "FLAT") -> None:
         """Make an empty, loaded collection.
 
+        One whose making was broken off half-way, before it could be used, is finished instead.
+
         Raises:
             CollectionExistsError: there is one of this name; it is left as it is.
         """
@@ -123,7 +125,10 @@ class Index(Protocol):
         ...
 
     def load(self, collection: str) -> None:
-        """Bring a collection into the store's memory; harmless where it is there."""
+        """Bring a collection into the store's memory; harmless where it is there.
+
+        A collection that is not there in time ends in `UnavailableError` as well.
+        """
         ...
 
     def unload(self, collection: str) -> None:

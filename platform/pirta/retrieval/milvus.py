@@ -24,7 +24,12 @@ from pirta.retrieval.index import (
     collection_unknown,
     unique_rows,
 )
-from pirta.retrieval.milvus_connection import MilvusConnection, point_alias, wait_until_sealed
+from pirta.retrieval.milvus_connection import (
+    MilvusConnection,
+    load_within,
+    point_alias,
+    wait_until_sealed,
+)
 from pirta.retrieval.milvus_rows import (
     EMBEDDING,
     FIELDS,
@@ -61,17 +66,19 @@ class MilvusIndex:
         *,
         token: str = "",
         timeout_s: float = 10.0,
+        load_timeout_s: float = 300.0,
         hnsw: HnswParameters = _DEFAULT_HNSW,
     ) -> None:
         self._connection = MilvusConnection(uri, token=token, timeout_s=timeout_s)
-        self._timeout_s = timeout_s
+        self._timeout_s, self._load_timeout_s = timeout_s, load_timeout_s
         self._hnsw = hnsw
         self._dimensions: dict[str, int] = {}
 
     def create(self, collection: str, dimensions: int, *, kind: IndexKind = "FLAT") -> None:
-        """Make an empty, loaded collection."""
+        """Make an empty, loaded collection, or finish one whose making was broken off."""
         if self._ask(collection, lambda client: client.has_collection(collection)):
-            raise collection_exists(collection)
+            self._finish(collection, dimensions, kind)
+            return
         self._ask(
             collection,
             lambda client: client.create_collection(
@@ -83,6 +90,23 @@ class MilvusIndex:
                 timeout=self._timeout_s,
             ),
         )
+
+    def _finish(self, collection: str, dimensions: int, kind: IndexKind) -> None:
+        """Give a collection its index: Milvus makes both one after the other, and a kill may part
+        them. It cannot be loaded without.
+        """
+        self._dimensions.pop(collection, None)
+        if self._dimensions_of(collection) != dimensions or self._ask(
+            collection, lambda client: client.list_indexes(collection)
+        ):
+            raise collection_exists(collection)
+        self._ask(
+            collection,
+            lambda client: client.create_index(
+                collection, make_index(client, kind, self._hnsw), timeout=self._timeout_s
+            ),
+        )
+        self.load(collection)
 
     def exists(self, collection: str) -> bool:
         """Return whether there is such a collection; an alias is none."""
@@ -166,9 +190,12 @@ class MilvusIndex:
         )
 
     def load(self, collection: str) -> None:
-        """Bring a collection into Milvus's memory."""
+        """Bring a collection into Milvus's memory, within the time for that."""
         self._dimensions_of(collection)
-        self._ask(collection, lambda client: client.load_collection(collection))
+        self._ask(
+            collection,
+            lambda client: load_within(client, collection, timeout_s=self._load_timeout_s),
+        )
 
     def unload(self, collection: str) -> None:
         """Free Milvus's memory of a collection."""

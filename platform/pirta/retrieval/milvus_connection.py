@@ -90,6 +90,36 @@ class MilvusConnection:
         )
 
 
+def load_within(client: MilvusClient, collection: str, *, timeout_s: float) -> None:
+    """Bring a collection into memory.
+
+    Raises:
+        UnavailableError: that took longer than `timeout_s`. Milvus goes on with it by itself.
+    """
+    from grpc import RpcError, StatusCode
+    from pymilvus.exceptions import MilvusException
+
+    deadline_s = time.monotonic() + timeout_s
+    try:
+        client.load_collection(collection, timeout=timeout_s)
+    except MilvusException:
+        if time.monotonic() < deadline_s:
+            raise  # Milvus refused; it did not take too long
+        raise _not_loaded(collection, timeout_s) from None
+    except RpcError as error:
+        if error.code() is not StatusCode.DEADLINE_EXCEEDED:
+            raise
+        raise _not_loaded(collection, timeout_s) from None
+
+
+def _not_loaded(collection: str, timeout_s: float) -> UnavailableError:
+    return UnavailableError(
+        f"Milvus did not load the collection {collection} within {timeout_s:g} s.",
+        remedy="It goes on by itself: try again. Where that stays so, give Milvus memory for it "
+        "or unload others (`pirta release retire`), see its log, or raise index.load_timeout_s.",
+    )
+
+
 def point_alias(client: MilvusClient, alias: str, collection: str, *, timeout_s: float) -> None:
     """Move an alias to a collection, or make it there."""
     from pymilvus.exceptions import MilvusException

@@ -69,7 +69,9 @@ class Served:
 
     def add(self, store: str, **changes: Any) -> tuple[int, int, int, int]:
         given: dict[str, Any] = {"settings": self.settings, "split": "val", **changes}
-        done: AddedCases = add_cases(store, index=self.index, releases=self.releases, **given)
+        done: AddedCases = add_cases(
+            store, index=self.index, releases=self.releases, actor=ACTOR, **given
+        )
         assert (done.release_id, done.collection) == (
             self.release.release_id,
             self.release.collection,
@@ -101,6 +103,10 @@ def test_added_cases_are_found_by_the_next_search_and_say_that_they_came_live(
     (row,) = served.index.get(served.release.collection, ["val-anterior"])
     assert (row.origin, row.release_id) == ("live", served.release.release_id)
     assert served.add(store) == (0, 0, 4, 0)
+    told = [one for one in served.releases.events() if one.step == "cases added"]
+    assert [(one.actor, one.release_id, one.detail) for one in told] == [
+        (ACTOR, served.release.release_id, "4 new, 0 replaced")
+    ]
     assert served.build() == served.release
     assert served.index.count(served.release.collection) == 8, "a rebuild leaves live rows"
 

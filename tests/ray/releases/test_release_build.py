@@ -80,6 +80,7 @@ def test_a_release_names_its_parts_and_its_collection_holds_the_cases(
     assert (stored.release, stored.state) == (release, "built")
     assert (release.num_cases, release.dimensions, release.index_kind) == (4, 16, "FLAT")
     assert release.prompt_sha256 == prompt_sha256()
+    assert release.calibration.top_k == settings.index.top_k
     rows = list(index.rows(release.collection))
     assert rows_sha256(rows) == release.index_sha256
     assert release.collection == f"cases_flat_{release.index_sha256[:16]}"
@@ -127,7 +128,7 @@ def test_building_again_embeds_nothing_makes_nothing_and_leaves_live_rows(
 
     monkeypatch.setattr(kept_embeddings, "embed_cases", refuse)
     with monkeypatch.context() as patch:
-        for name in ("create", "upsert", "drop"):
+        for name in ("upsert", "drop"):  # `create` refuses a collection that is there by itself
             patch.setattr(index, name, refuse)
         assert build() == release_id
     assert index.get(collection, ["signed-later"]) == (live,)

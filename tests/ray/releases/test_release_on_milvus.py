@@ -53,6 +53,7 @@ def test_a_release_is_built_measured_added_to_switched_to_and_dropped(
             settings=settings,
             index=index,
             releases=releases,
+            actor=ACTOR,
             split="val",
             release_id=first,
         )
@@ -61,7 +62,7 @@ def test_a_release_is_built_measured_added_to_switched_to_and_dropped(
         second = _built_and_verified(store, graph, index, releases)
         for release_id in (first, second):
             _switch_to(release_id, releases, index)
-        retire_release(first, releases=releases, settings=settings, actor=ACTOR)
+        retire_release(first, releases=releases, index=index, settings=settings, actor=ACTOR)
         collection = releases.get(first).release.collection
         index.set_alias("someone_elses", collection)
         with pytest.raises(CollectionInUseError, match="someone_elses"):
@@ -130,7 +131,12 @@ def _switch_to(release_id: str, releases: ReleaseStore, index: MilvusIndex) -> N
     releases.begin_staging(release_id, actor=ACTOR)
     releases.finish_staging(release_id)
     switched = activate_release(
-        release_id, releases=releases, index=index, expected_version=None, actor=ACTOR
+        release_id,
+        releases=releases,
+        index=index,
+        settings=Settings(),
+        expected_version=None,
+        actor=ACTOR,
     )
     assert switched.alias_problem == ""
 

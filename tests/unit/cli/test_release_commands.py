@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from pirta.releases.store import ReleaseStore
 from pirta.releases.stored import Activation
 from pirta_cli.main import app
 from pirta_cli.release_commands import split_of
+from pirta_cli.release_inspection import EXIT_UNREADABLE
 from tests.unit.pipelines.release_examples import (
     add_staged,
     add_verified,
@@ -84,6 +87,29 @@ def test_the_list_shows_states_and_gates_and_no_dropped_release_unless_asked(
     assert gone in _run(settings, "release", "list", "--all").output
 
 
+def test_a_record_that_cannot_be_read_is_listed_as_such_and_the_others_as_ever(
+    releases: ReleaseStore, settings: str, tmp_path: Path
+) -> None:
+    bad = add_verified(releases, make_release("cases_a"))
+    good = add_staged(releases, make_release("cases_b"))
+    _overwrite(tmp_path / "releases.db", bad, '{"of": "a later version"}')
+    result = _run(settings, "release", "list")
+    assert result.exit_code == EXIT_UNREADABLE
+    assert [line.split()[:2] for line in result.stdout.splitlines()[2:]] == [
+        [good, "staged"],
+        [bad, "verified"],
+    ]
+    assert "unreadable" in result.stdout
+    assert f"record of {bad} cannot be read" in result.stderr
+
+
+def _overwrite(path: Path, release_id: str, content: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "UPDATE release SET content = ? WHERE release_id = ?", (content, release_id)
+        )
+
+
 def test_show_prints_the_record_the_gates_and_the_requests_as_json(
     releases: ReleaseStore, settings: str
 ) -> None:
@@ -103,7 +129,7 @@ def test_a_switch_and_the_way_back_are_made_although_milvus_is_away(
     second = add_staged(releases, make_release("cases_b"))
     result = _run(settings, "release", "activate", first, "--expected-version", "0")
     assert f"{first} is active (switch 1)" in result.stdout
-    assert "pirta_active does not lead to cases_a yet" in result.stderr
+    assert "pirta_active does not lead to what is active yet" in result.stderr
     conflict = _refused(
         settings, ActivationConflictError, "release", "activate", second,
         "--expected-version", "0", "--actor", "late",

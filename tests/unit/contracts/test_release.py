@@ -40,6 +40,11 @@ def test_an_id_of_long_ago_is_still_the_same() -> None:
     assert hot.release_id == "rel-4dcfe9573f9e"
 
 
+def test_a_record_that_says_nothing_of_its_neighbours_takes_the_settings_number() -> None:
+    assert Calibration().num_neighbours(7) == 7
+    assert Calibration(top_k=3).num_neighbours(7) == 3
+
+
 @given(release=releases, path=texts)
 def test_a_releases_id_ignores_where_its_parts_lie(release: Release, path: str) -> None:
     moved = release.model_copy(update=dict.fromkeys(PATHS, path))

@@ -14,6 +14,7 @@ from pirta.pipelines.retirement import drop_release, retire_release
 from pirta.releases.store import ReleaseStore
 from pirta.retrieval.exact import ExactIndex
 from pirta.settings import ReleasesSettings, Settings
+from tests.unit.pipelines.memory_index import MemoryIndex
 from tests.unit.pipelines.release_examples import ACTOR, add_staged, make_release, open_store
 
 
@@ -38,7 +39,12 @@ def _settings(drain_timeout_s: float = 20.0) -> Settings:
 
 def _switch(release_id: str, releases: ReleaseStore, index: ExactIndex) -> str:
     return activate_release(
-        release_id, releases=releases, index=index, expected_version=None, actor=ACTOR
+        release_id,
+        releases=releases,
+        index=index,
+        settings=Settings(),
+        expected_version=None,
+        actor=ACTOR,
     ).alias_problem
 
 
@@ -51,7 +57,9 @@ def test_the_alias_follows_the_switch_and_the_way_back(
     assert index.aliases("cases_a") == (ALIAS,)
     _switch(second, releases, index)
     assert (index.aliases("cases_a"), index.aliases("cases_b")) == ((), (ALIAS,))
-    back = roll_back(releases=releases, index=index, expected_version=2, actor=ACTOR)
+    back = roll_back(
+        releases=releases, index=index, settings=Settings(), expected_version=2, actor=ACTOR
+    )
     assert (back.activation.release_id, back.activation.version) == (first, 3)
     assert index.aliases("cases_a") == (ALIAS,)
 
@@ -81,9 +89,9 @@ def test_a_release_retires_when_its_last_request_has_ended(
         assert releases.begin_request(name, ttl_s=60).release.release_id == first
     _switch(second, releases, index)
     with pytest.raises(ReleaseStateError, match="active"):
-        retire_release(second, releases=releases, settings=_settings(), actor=ACTOR)
+        retire_release(second, releases=releases, index=index, settings=_settings(), actor=ACTOR)
     with pytest.raises(UnavailableError, match=r"2 request\(s\) .* goes on draining"):
-        retire_release(first, releases=releases, settings=_settings(0.1), actor=ACTOR)
+        retire_release(first, releases=releases, index=index, settings=_settings(0.1), actor=ACTOR)
     assert releases.get(first).state == "draining"
     releases.end_request("one")
     told: list[tuple[int, int]] = []
@@ -92,6 +100,7 @@ def test_a_release_retires_when_its_last_request_has_ended(
     retire_release(
         first,
         releases=releases,
+        index=index,
         settings=_settings(),
         actor=ACTOR,
         on_progress=lambda left, most: told.append((left, most)),
@@ -99,7 +108,7 @@ def test_a_release_retires_when_its_last_request_has_ended(
     last.join()
     assert told[0] == (1, 1)
     assert releases.get(first).state == "retired"
-    retire_release(first, releases=releases, settings=_settings(), actor=ACTOR)
+    retire_release(first, releases=releases, index=index, settings=_settings(), actor=ACTOR)
 
 
 def test_a_collection_is_dropped_only_when_nobody_needs_it(
@@ -114,11 +123,11 @@ def test_a_collection_is_dropped_only_when_nobody_needs_it(
 
     with pytest.raises(ReleaseStateError, match="active"):
         drop(first)
-    retire_release(other_writer, releases=releases, settings=_settings(), actor=ACTOR)
+    retire_release(other_writer, releases=releases, index=index, settings=_settings(), actor=ACTOR)
     with pytest.raises(CollectionInUseError, match=ALIAS):
         drop(other_writer)
     _switch(add_staged(releases, make_release("cases_b")), releases, index)
-    retire_release(first, releases=releases, settings=_settings(), actor=ACTOR)
+    retire_release(first, releases=releases, index=index, settings=_settings(), actor=ACTOR)
     with pytest.raises(CollectionInUseError, match=first):
         drop(other_writer)
     assert index.exists("cases_a")
@@ -129,7 +138,7 @@ def test_a_drop_that_was_killed_half_way_is_finished_by_the_next(
 ) -> None:
     release_id = add_staged(releases, make_release("cases_a"))
     releases.pin(release_id, actor=ACTOR)
-    retire_release(release_id, releases=releases, settings=_settings(), actor=ACTOR)
+    retire_release(release_id, releases=releases, index=index, settings=_settings(), actor=ACTOR)
     with pytest.raises(ReleaseStateError, match="pinned"):
         drop_release(release_id, releases=releases, index=index, actor=ACTOR)
     releases.unpin(release_id, actor=ACTOR)
@@ -152,8 +161,34 @@ def test_the_collection_of_a_dropped_release_stays_where_another_was_built_on_it
     releases: ReleaseStore, index: ExactIndex
 ) -> None:
     release_id = add_staged(releases, make_release("cases_a"))
-    retire_release(release_id, releases=releases, settings=_settings(), actor=ACTOR)
+    retire_release(release_id, releases=releases, index=index, settings=_settings(), actor=ACTOR)
     releases.mark_dropped(release_id, actor=ACTOR)
     releases.add(make_release("cases_a", commit="later"), actor=ACTOR)
     drop_release(release_id, releases=releases, index=index, actor=ACTOR)
     assert index.exists("cases_a")
+
+
+def test_a_retired_releases_collection_leaves_memory_where_no_other_release_needs_it(
+    releases: ReleaseStore,
+) -> None:
+    index = MemoryIndex()
+    for name in ("cases_a", "cases_b"):
+        index.create(name, 4)
+        index.load(name)
+    mine = add_staged(releases, make_release("cases_a"))
+    its_twin = add_staged(releases, make_release("cases_a", writer_adapter_sha256="9" * 64))
+    add_staged(releases, make_release("cases_b"))
+    assert _retire(mine, releases, index) == ""
+    assert index.loaded == {"cases_a", "cases_b"}
+    index.is_away = True
+    assert "may still hold cases_a" in _retire(its_twin, releases, index)
+    assert releases.get(its_twin).state == "retired"
+    index.is_away = False
+    assert _retire(its_twin, releases, index) == ""
+    assert index.loaded == {"cases_b"}
+
+
+def _retire(release_id: str, releases: ReleaseStore, index: MemoryIndex) -> str:
+    return retire_release(
+        release_id, releases=releases, index=index, settings=_settings(), actor=ACTOR
+    )

@@ -191,6 +191,17 @@ def test_a_record_that_was_changed_in_the_store_is_found_out(store: ReleaseStore
     assert store.in_flight(release_id) == 0
 
 
+def test_cases_that_were_added_stand_in_the_releases_history(store: ReleaseStore) -> None:
+    release_id = bring_to(store, make_release(), "active")
+    store.note_cases(release_id, actor="bob", detail="4 new, 0 replaced")
+    last = store.events()[-1]
+    assert (last.actor, last.step, last.release_id, last.detail) == (
+        "bob", "cases added", release_id, "4 new, 0 replaced",
+    )  # fmt: skip
+    with pytest.raises(UnknownReleaseError):
+        store.note_cases("rel-none", actor="bob", detail="")
+
+
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"encoder_path": 1}'])
 def test_a_stored_record_that_is_none_is_refused(
     store: ReleaseStore, url: str, content: str

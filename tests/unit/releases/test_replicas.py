@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
+from pirta.releases.database import Database
 from pirta.releases.store import ReleaseStore
 from pirta.releases.stored import Load
-from tests.unit.releases.examples import Hands
+from pirta.releases.tables import LeaseRow
+from tests.unit.releases.examples import Hands, bring_to, make_release
 
 READY = Load(state="ready")
 
@@ -45,3 +49,27 @@ def test_replicas_that_are_long_gone_leave_no_rows(store: ReleaseStore, hands: H
     store.beat("e-2", "encoder", {})
     names = [one.replica_id for one in store.live_replicas(within_s=7 * 24 * 3600)]
     assert names == ["e-2"]
+
+
+def test_leases_of_gateways_that_were_killed_leave_no_rows(
+    store: ReleaseStore, url: str, hands: Hands
+) -> None:
+    release_id = bring_to(store, make_release(), "active")
+    store.begin_request("lost", ttl_s=60)
+    hands.move(seconds=120)
+    store.beat("e-1", "encoder", {})
+    store.begin_request("slow", ttl_s=60)
+    assert _leases(url) == {"lost", "slow"}, "one that outlived its lease may still end"
+    hands.move(seconds=60 * 60)
+    store.begin_request("under way", ttl_s=60)
+    store.beat("e-1", "encoder", {})
+    assert _leases(url) == {"slow", "under way"}
+    assert store.in_flight(release_id) == 1
+
+
+def _leases(url: str) -> set[str]:
+    database = Database(url)
+    with database.read() as transaction:
+        found = set(transaction.connection.execute(select(LeaseRow.request_id)).scalars())
+    database.close()
+    return found

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from pymilvus import MilvusClient
+from pymilvus.client.grpc_handler import GrpcHandler
 
 from pirta.contracts.encoding import SearchRequest
 from pirta.errors import IndexRequestError, ReleaseError, SettingsError, UnavailableError
@@ -28,6 +29,20 @@ def test_a_server_that_is_not_there_is_unavailable(free_port: Callable[[], int])
     assert uri not in str(caught.value)  # callers outside get this text
     assert time.monotonic() - started < 3
     assert caught.value.http_status == 503
+
+
+def test_a_collection_that_is_not_loaded_in_time_is_named_with_the_time_and_what_to_do(
+    server: LiteServer, milvus: MilvusIndex, collection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    milvus.create(collection, DIMENSIONS)
+    # A server whose query nodes have no room says so for ever; milvus-lite is always done.
+    monkeypatch.setattr(GrpcHandler, "get_loading_progress", lambda *_given, **_named: 50)
+    hasty = MilvusIndex(server.uri, load_timeout_s=0.3)
+    with pytest.raises(UnavailableError, match=rf"not load .*{collection} within 0\.3 s") as caught:
+        hasty.load(collection)
+    assert "index.load_timeout_s" in caught.value.remedy
+    monkeypatch.undo()
+    hasty.load(collection)
 
 
 def test_a_text_that_does_not_fit_is_refused_with_its_size(

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from pirta.contracts.release import Calibration
 from pirta.contracts.report import Report
 from pirta.errors import UnavailableError
 from pirta.releases.store import ReleaseStore
+from pirta.settings import IndexSettings
 from tests.unit.serve_apps.releases import activate, new_store, release_of
 
 FILES = {"dwi": ("dwi.nii.gz", b"dwi bytes"), "adc": ("adc.nii.gz", b"adc bytes")}
@@ -31,6 +33,17 @@ def test_a_switch_in_the_middle_of_a_request_is_the_next_requests(
     assert second.provenance.release_id == other.release_id
     assert [one.release_id for one in parts.requests] == [release.release_id, other.release_id]
     assert parts.written_for == [release.release_id, other.release_id]
+
+
+def test_a_report_has_as_many_neighbours_as_its_release_was_calibrated_with(
+    client: TestClient, parts: Any, store: ReleaseStore
+) -> None:
+    assert post(client).status_code == 200
+    other = release_of("two", calibration=Calibration(top_k=3))
+    parts.releases.append(other)
+    activate(store, other)
+    assert post(client).status_code == 200
+    assert [one.top_k for one in parts.requests] == [IndexSettings().top_k, 3]
 
 
 @pytest.mark.parametrize("failing", ["", "prepare", "encode", "search", "write"])
