@@ -59,7 +59,7 @@ def demo() -> ExperimentPlan:
 
 
 def gpu() -> ExperimentPlan:
-    """One GPU and some 16 cores that make examples: two minutes an arm, whose examples they wait for.
+    """One GPU and some 16 cores that make its examples: two minutes an arm.
 
     The shipped encoder's network, long enough with labels that every arm tells the classes apart.
     """
