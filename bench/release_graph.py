@@ -82,6 +82,7 @@ class OneSentenceEngine:
         """Return the sentence."""
         assert messages[0]["content"]
         assert asked["adapter_path"]
+        assert asked["adapter_sha256"]
         return answer_text(None)
 
     def check_health(self) -> None:
@@ -181,7 +182,7 @@ def make_release(folder: Path, seed: int, *, index: Index, oracle: Oracle, base:
     rows_ND = rng.standard_normal((NUM_ROWS, tiny().dimensions))
     rows = [_row(at, (row_D / np.linalg.norm(row_D)).astype(np.float32))
             for at, row_D in enumerate(rows_ND)]  # fmt: skip
-    content = rows_sha256(rows)
+    content, base_sha256 = rows_sha256(rows), base.ljust(64, "0")
     release = Release(
         encoder_path=str(encoder_path),
         encoder_sha256=encoder_sha256,
@@ -191,9 +192,9 @@ def make_release(folder: Path, seed: int, *, index: Index, oracle: Oracle, base:
         num_cases=len(rows),
         dimensions=tiny().dimensions,
         writer_base_path=str(folder),
-        writer_base_sha256=base.ljust(64, "0"),
+        writer_base_sha256=base_sha256,
         writer_adapter_path=str(folder / f"adapter-{seed}"),
-        writer_adapter_sha256=_save_adapter(folder / f"adapter-{seed}", seed),
+        writer_adapter_sha256=_save_adapter(folder / f"adapter-{seed}", seed, base_sha256),
         prompt_sha256=prompt_sha256(),
         # An untrained encoder is sure of nothing, and every report is to reach the engine.
         calibration=Calibration(
@@ -233,14 +234,14 @@ def _save_untrained(folder: Path, seed: int) -> str:
     ).sha256
 
 
-def _save_adapter(folder: Path, seed: int) -> str:
+def _save_adapter(folder: Path, seed: int, base_sha256: str) -> str:
     folder.mkdir()
     (folder / "adapter_config.json").write_text(f'{{"seed": {seed}}}', encoding="utf-8")
     nothing: dict[str, Any] = {}
     return write_manifest(
         folder,
         kind="writer_adapter",
-        config=nothing,
+        config={"base_sha256": base_sha256},
         run=nothing,
         data_sha256="none",
         preprocessing_fingerprint=None,
