@@ -81,18 +81,20 @@ def stage_release(
 
 
 def check_replicas(release_id: str, *, releases: ReleaseStore, settings: Settings) -> None:
-    """Return if every replica that lives holds the release now; where none lives, none lacks it.
+    """Return if every replica that lives holds the release now.
 
     A staged release need not stay so: a replica that was started since is still loading, and one
-    that was started anew may have failed at it.
+    that was started anew may have failed at it. A deployment without a live replica lacks nothing:
+    it can serve neither release, and the way back from a bad one must not wait for it.
 
     Raises:
         ReplicasNotReadyError: names who lacks it.
         UnavailableError: the store does not answer.
     """
     live = releases.live_replicas(within_s=settings.releases.replica_stale_s)
-    now = readiness(release_id, live)
-    if not now.num_replicas or not now.missing:
+    alive = {one.deployment.lower() for one in live}
+    now = readiness(release_id, live, [name for name in DEPLOYMENTS if name in alive])
+    if not now.missing:
         return
     failures = f" {now.failures[0]}" if now.failures else ""
     raise ReplicasNotReadyError(
@@ -103,10 +105,12 @@ def check_replicas(release_id: str, *, releases: ReleaseStore, settings: Setting
     )
 
 
-def readiness(release_id: str, replicas: Sequence[Replica]) -> Readiness:
+def readiness(
+    release_id: str, replicas: Sequence[Replica], deployments: Sequence[str] = DEPLOYMENTS
+) -> Readiness:
     """Return how far these replicas, all alive, are with the release."""
     missing, failures, num_ready = [], [], 0
-    for deployment in DEPLOYMENTS:
+    for deployment in deployments:
         own = [one for one in replicas if one.deployment.lower() == deployment]
         loads = {one.replica_id: one.loads.get(release_id) for one in own}
         ready = [name for name, load in loads.items() if load and load.state == "ready"]

@@ -46,7 +46,8 @@ def write_store(folder: Path) -> str:
 
 def settings_with(encoder: Path) -> Settings:
     """Return settings with this encoder and the shipped writer."""
-    return Settings(encoder=EncoderSettings(path=encoder))
+    # In float32 the values are the same on every processor and in every batch.
+    return Settings(encoder=EncoderSettings(path=encoder, precision="float32"))
 
 
 def open_releases(folder: Path) -> ReleaseStore:

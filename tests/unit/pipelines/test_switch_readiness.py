@@ -72,15 +72,19 @@ def test_a_switch_waits_for_the_replica_that_was_started_since_the_stage(
     assert _active(releases) == release_id
 
 
-def test_a_deployment_that_nobody_lives_of_is_named_where_others_live(
+def test_a_deployment_that_nobody_lives_of_holds_up_no_switch_and_hides_no_failure(
     releases: ReleaseStore,
 ) -> None:
     release_id = add_staged(releases, make_release("cases_a"))
     releases.beat("Encoder-0", "Encoder", {release_id: READY})
     releases.beat("Writer-0", "Writer", {release_id: Load(state="failed", message="No room.")})
-    with pytest.raises(ReplicasNotReadyError, match="no live replica of the retriever") as caught:
+    with pytest.raises(ReplicasNotReadyError, match="writer 0 of 1") as caught:
         _activate(release_id, releases)
     assert "the writer Writer-0: No room." in caught.value.message
+    assert "retriever" not in caught.value.message
+    releases.beat("Writer-0", "Writer", {release_id: READY})
+    _activate(release_id, releases)
+    assert _active(releases) == release_id
 
 
 def test_the_way_back_is_refused_where_it_is_not_warm_any_more(releases: ReleaseStore) -> None:
