@@ -24,6 +24,7 @@ from pirta_cli import (
     serve_command,
     structure_command,
     train_commands,
+    writer_manifest_command,
     writer_memory_command,
 )
 
@@ -48,6 +49,7 @@ app.command("serve")(serve_command.serve)
 app.command("report")(report_command.report)
 app.command("structure")(structure_command.structure)
 app.add_typer(evaluate_commands.app, name="evaluate")
+app.command("writer-manifest")(writer_manifest_command.writer_manifest)
 app.command("writer-memory")(writer_memory_command.writer_memory)
 
 
