@@ -30,6 +30,7 @@ from pirta.pipelines.staging import stage_release
 from pirta.releases.store import ReleaseStore
 from pirta.retrieval.lite_server import LiteServer, start_lite_server
 from pirta.settings import (
+    EncoderSettings,
     GatewaySettings,
     IndexSettings,
     ReleasesSettings,
@@ -129,6 +130,8 @@ def free_port() -> int:
 def graph_settings(folder: Path) -> Settings:
     """Two replicas of encoder and retriever, a store and a Milvus of the folder's own."""
     return Settings(
+        # As the oracle computes: a batch in bfloat16 differs from one volume by more than releases do.
+        encoder=EncoderSettings(precision="float32"),
         preprocessing=PREPROCESSING,
         index=IndexSettings(uri=f"http://127.0.0.1:{free_port()}", timeout_s=5.0),
         releases=ReleasesSettings(

@@ -82,6 +82,8 @@ main() {
         fail "$VENV is not a Python 3.11 environment. Remove it and repeat."
     if "$VENV/bin/python" scripts/check_installed.py >>"$LOG" 2>&1; then
         say "$VENV already holds every pinned version"
+        # What pyproject.toml says of the project itself, its commands for one, may be new.
+        quiet_pip install --no-deps --no-build-isolation -e . || report_failure
         printf '%s\n' "$stamp" >"$STAMP"
         return
     fi
