@@ -130,7 +130,7 @@ def free_port() -> int:
 def graph_settings(folder: Path) -> Settings:
     """Two replicas of encoder and retriever, a store and a Milvus of the folder's own."""
     return Settings(
-        # As the oracle computes: a batch in bfloat16 differs from one volume by more than releases do.
+        # As the oracle computes: in bfloat16 a batch differs from one volume by too much for it.
         encoder=EncoderSettings(precision="float32"),
         preprocessing=PREPROCESSING,
         index=IndexSettings(uri=f"http://127.0.0.1:{free_port()}", timeout_s=5.0),
