@@ -56,7 +56,7 @@ def test_a_bad_line_is_named_by_number_and_field_without_its_value(
         stream.write('{"registry": {"age_years": -3}, "neighbours": [null], "truth": null}\n')
     with pytest.raises(TrainingError, match=r"Line 2 .*registry\.age_years") as caught:
         read_examples(path)
-    assert "-3" not in str(caught.value)
+    assert "-3" not in str(caught.value).replace(str(path), "")
 
 
 @pytest.mark.parametrize("content", ["", "not json\n"])
