@@ -155,6 +155,7 @@ def running_graph() -> Iterator[SwitchedGraph]:
     """Start the graph without a release; everything ends with the block."""
     import ray
 
+    from pirta.pipelines.local_ray import start_local_ray
     from serve_apps.app import GraphParts
     from serve_apps.run import start
 
@@ -163,7 +164,7 @@ def running_graph() -> Iterator[SwitchedGraph]:
         folder = Path(name)
         settings = graph_settings(folder)
         port = int(settings.index.uri.rsplit(":", 1)[1])
-        ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+        start_local_ray(4)
         milvus = start_lite_server(folder / "milvus", port)
         store = ReleaseStore(settings.releases.store_url.get_secret_value())
         graph = SwitchedGraph("", settings, store, milvus, folder / "milvus", folder, Oracle())

@@ -147,6 +147,7 @@ def graph() -> Iterator[Graph]:
     from pirta.cohort.make import make_cohort
     from pirta.cohort.presets import tiny
     from pirta.cohort.table import read_cohort
+    from pirta.pipelines.local_ray import start_local_ray
     from pirta.pipelines.preprocess import preprocess_cohort
     from serve_apps.run import start
 
@@ -163,7 +164,7 @@ def graph() -> Iterator[Graph]:
         _skip_without_weights(settings)
         table = make_cohort(tiny(), folder / "cohort", num_workers=2)
         port = int(settings.index.uri.rsplit(":", 1)[1])
-        ray.init(num_cpus=8, include_dashboard=False, log_to_driver=False)
+        start_local_ray(8)
         try:
             with start_lite_server(folder / "milvus", port) as milvus:
                 store = str(folder / "prepared")

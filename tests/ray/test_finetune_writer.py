@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from pirta.errors import CheckpointError, TrainingError
 from pirta.models.checkpoint import verify_manifest
+from pirta.pipelines.local_ray import start_local_ray
 from train_jobs import finetune_writer, writer_loop
 from train_jobs.finetune_writer import finetune
 from train_jobs.launch import launch
@@ -30,7 +31,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+    start_local_ray(4)
     yield
     ray.shutdown()
 

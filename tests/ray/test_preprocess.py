@@ -22,6 +22,7 @@ from pirta.contracts.study import GRID_SHAPE, Registry, StudyImages
 from pirta.imaging.nifti import read_file, read_nifti
 from pirta.imaging.prepare import fingerprint, prepare_study
 from pirta.imaging.strip import DeepbetStripper, make_stripper
+from pirta.pipelines.local_ray import start_local_ray
 from pirta.pipelines.preprocess import Progress, preprocess_cohort
 from pirta.pipelines.preprocess_run import next_run
 from pirta.pipelines.preprocess_worker import StudyPreparer, Work
@@ -38,7 +39,7 @@ QUICK = PreprocessingSettings(n4_fit_spacing_mm=16, n4_iterations=(5,))
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+    start_local_ray(4)
     yield
     ray.shutdown()
 

@@ -15,6 +15,7 @@ import ray
 
 from pirta.cohort.prepared_store import read_prepared, read_refused
 from pirta.errors import ManifestError, StoreError
+from pirta.pipelines.local_ray import start_local_ray
 from pirta.pipelines.preprocess import PreprocessSummary, Progress, preprocess_cohort
 from pirta.settings import Settings
 from tests.ray.archive import assert_same_stores, stored_arrays, write_study
@@ -29,7 +30,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster(object_store: str) -> Iterator[None]:
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+    start_local_ray(4)
     yield
     ray.shutdown()
 

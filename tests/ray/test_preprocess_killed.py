@@ -19,6 +19,7 @@ from pirta.cohort.prepared_store import read_prepared, read_refused
 from pirta.cohort.table import write_cohort
 from pirta.imaging.strip import make_stripper
 from pirta.imaging.volume import Volume
+from pirta.pipelines.local_ray import start_local_ray
 from pirta.pipelines.preprocess import PreprocessSummary, Progress, preprocess_cohort
 from pirta.settings import PreprocessingSettings, Settings
 from tests.ray.archive import assert_same_stores, record, stored_arrays, write_study
@@ -34,7 +35,7 @@ NUM_STUDIES = 10
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+    start_local_ray(4)
     yield
     ray.shutdown()
 

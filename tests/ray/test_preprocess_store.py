@@ -15,6 +15,7 @@ import ray
 from pydantic import SecretStr
 
 from pirta.errors import FingerprintError, SettingsError, StoreError
+from pirta.pipelines.local_ray import start_local_ray
 from pirta.pipelines.preprocess import PreprocessSummary, Progress, preprocess_cohort
 from pirta.settings import Settings
 from tests.ray.archive import stored_arrays, write_study
@@ -28,7 +29,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+    start_local_ray(4)
     yield
     ray.shutdown()
 

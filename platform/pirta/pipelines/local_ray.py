@@ -9,14 +9,24 @@ from __future__ import annotations
 import logging
 import os
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+from ray._private.node import Node
+
+from pirta.errors import UnavailableError
 
 # Ray Data hung where the workers took the last logical CPU.
 _SPARE_CPUS = 2
 _MIN_CPUS = 4
+
+# What Ray raises, as a bare Exception, where a node was not up in 30 s. Its raylet ends itself if
+# an agent of its own takes 15 s to start (github.com/ray-project/ray/issues/65983), as on a
+# machine whose disk is cold: the second start finds everything in the page cache.
+_TOO_SLOW = "timed out during startup"
+_STARTS = 2
 
 _STORAGE_PREFIXES = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "FSSPEC_")
 _SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD", re.IGNORECASE)
@@ -42,15 +52,51 @@ def start_ray(num_cpus: int) -> bool:
     """
     if ray.is_initialized():
         return False
-    joins = bool(os.environ.get("RAY_ADDRESS"))
+    if os.environ.get("RAY_ADDRESS"):
+        _init_ray("auto")
+    else:
+        start_local_ray(max(num_cpus, os.cpu_count() or 1))
+    return True
+
+
+def start_local_ray(num_cpus: int) -> None:
+    """Start a Ray on this machine, and once more where the first start took too long.
+
+    Raises:
+        UnavailableError: neither start was done in the time that Ray gives it.
+    """
+    for _ in range(_STARTS):
+        try:
+            _init_ray("local", num_cpus)
+        except Exception as error:  # Ray has no type for it
+            if _TOO_SLOW not in str(error):
+                raise
+            _end_half_started(error)
+        else:
+            return
+    raise UnavailableError(
+        f"Ray did not start on this machine, {_STARTS} times over.",
+        remedy="See raylet.err below /tmp/ray/session_latest/logs; free CPU or memory, and try "
+        "again.",
+    )
+
+
+def _init_ray(address: str, num_cpus: int | None = None) -> None:
     ray.init(
-        address="auto" if joins else "local",
-        num_cpus=None if joins else max(num_cpus, os.cpu_count() or 1),
+        address=address,
+        num_cpus=num_cpus,
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,  # a warning says that token authentication is on: it should
     )
-    return True
+
+
+def _end_half_started(error: Exception) -> None:
+    """End the processes of a node that did not come up: Ray leaves them, and forgets the node."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        node = frame.f_locals.get("self")
+        if isinstance(node, Node):
+            node.kill_all_processes(check_alive=False, allow_graceful=False)
 
 
 @contextmanager

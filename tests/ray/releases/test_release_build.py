@@ -22,6 +22,7 @@ from pirta.models.runtime import load_encoder
 from pirta.pipelines import kept_embeddings
 from pirta.pipelines.build_release import build_release
 from pirta.pipelines.embed import EmbeddedCases, embed_cases
+from pirta.pipelines.local_ray import start_local_ray
 from pirta.releases.store import ReleaseStore
 from pirta.reporting.prompt import prompt_sha256
 from pirta.retrieval.exact import ExactIndex
@@ -36,7 +37,7 @@ WAIT_S = 120.0
 
 @pytest.fixture(scope="module")
 def _cluster() -> Iterator[None]:
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+    start_local_ray(4)
     yield
     ray.shutdown()
     with warnings.catch_warnings():  # Ray leaves its ended processes to the garbage collector
