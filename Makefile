@@ -3,9 +3,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-# Fast ones first, and each folder in a process of its own: a Ray that ended leaves traces in its
-# process, and the graph of tests/e2e wants a clean one.
-TESTS ?= tests/unit tests/house tests/ray tests/e2e
+# Fast ones first. Each folder, and each file that starts a Ray, in a process of its own: a Ray that
+# ended, or a vLLM, leaves threads behind, and what is forked beside them may die before it starts.
+TESTS ?= tests/unit tests/house $(sort $(wildcard tests/ray/test_*.py)) tests/ray/releases tests/e2e
 WEIGHTS := platform/pirta/weights
 RUNS ?= runs/weights
 # A prepared store of a hospital's own normal brains (`pirta cohort hosts`), to train on as well.

@@ -13,7 +13,10 @@ from ray._private import services
 from pirta.errors import UnavailableError
 from pirta.pipelines.local_ray import start_local_ray
 
-_TOO_SLOW = "The current node timed out during startup. This could happen because ..."
+_TOO_SLOW = (
+    Exception("The current node timed out during startup. This could happen because ..."),
+    Exception("Timed out waiting for file /tmp/ray/session_0/gcs_server_port_0"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -24,23 +27,23 @@ def nothing_stays() -> Iterator[None]:
     assert set(psutil.Process().children(recursive=True)) <= before
 
 
-def _slow_starts(monkeypatch: pytest.MonkeyPatch, count: int) -> list[set[psutil.Process]]:
+def _slow_starts(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> list[set[psutil.Process]]:
     """Have the next starts' nodes not come up; returns what ran at each, as it happens."""
     running: list[set[psutil.Process]] = []
     real = services.get_node
 
     def get_node(*args: Any) -> Any:
-        if len(running) == count:
+        if len(running) == len(errors):
             return real(*args)
         running.append(set(psutil.Process().children()))
-        raise Exception(_TOO_SLOW)  # as Ray does: it has no type for it
+        raise errors[len(running) - 1]
 
     monkeypatch.setattr(services, "get_node", get_node)
     return running
 
 
 def test_a_slow_start_is_ended_and_another_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    running = _slow_starts(monkeypatch, 1)
+    running = _slow_starts(monkeypatch, _TOO_SLOW[0])
     start_local_ray(4)
     (first,) = running
     assert len(first) >= 2  # a raylet and a GCS at least
@@ -49,7 +52,7 @@ def test_a_slow_start_is_ended_and_another_made(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_two_slow_starts_are_an_error_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
-    running = _slow_starts(monkeypatch, 2)
+    running = _slow_starts(monkeypatch, *_TOO_SLOW)
     with pytest.raises(UnavailableError, match=r"2 times over.*raylet\.err"):
         start_local_ray(4)
     assert len(running) == 2

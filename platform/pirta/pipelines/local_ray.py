@@ -22,10 +22,10 @@ from pirta.errors import UnavailableError
 _SPARE_CPUS = 2
 _MIN_CPUS = 4
 
-# What Ray raises, as a bare Exception, where a node was not up in 30 s. Its raylet ends itself if
+# What Ray raises, without a type for it, where a node was not up in 30 s. Its raylet ends itself if
 # an agent of its own takes 15 s to start (github.com/ray-project/ray/issues/65983), as on a
 # machine whose disk is cold: the second start finds everything in the page cache.
-_TOO_SLOW = "timed out during startup"
+_TOO_SLOW = ("timed out during startup", "Timed out waiting for file")
 _STARTS = 2
 
 _STORAGE_PREFIXES = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "FSSPEC_")
@@ -69,7 +69,7 @@ def start_local_ray(num_cpus: int) -> None:
         try:
             _init_ray("local", num_cpus)
         except Exception as error:  # Ray has no type for it
-            if _TOO_SLOW not in str(error):
+            if not any(words in str(error) for words in _TOO_SLOW):
                 raise
             _end_half_started(error)
         else:
