@@ -30,7 +30,7 @@ _REMEDY = (
     "what is done stays, and the run goes on from there."
 )
 _KNOWN = {
-    errno.ENOENT: "it has vanished",
+    errno.ENOENT: "it has vanished, or was never there",
     errno.ENOSPC: "no space is left",
     errno.EDQUOT: "its quota is used up",
     errno.EROFS: "it is read-only",

@@ -17,6 +17,7 @@ import ray
 from ray._private.node import Node
 
 from pirta.errors import UnavailableError
+from pirta.log import make_logger
 
 # Ray Data hung where the workers took the last logical CPU.
 _SPARE_CPUS = 2
@@ -24,7 +25,7 @@ _MIN_CPUS = 4
 
 # What Ray raises, without a type for it, where a node was not up in 30 s. Its raylet ends itself if
 # an agent of its own takes 15 s to start (github.com/ray-project/ray/issues/65983), as on a
-# machine whose disk is cold: the second start finds everything in the page cache.
+# machine whose disk is cold; a second start finds in the page cache what the first one read.
 _TOO_SLOW = ("timed out during startup", "Timed out waiting for file")
 _STARTS = 2
 
@@ -49,6 +50,9 @@ def start_ray(num_cpus: int) -> bool:
     """Join the cluster of RAY_ADDRESS, or start a local Ray; False where one runs already.
 
     Who gets True ends it with `ray.shutdown()`.
+
+    Raises:
+        UnavailableError: a local Ray did not come up.
     """
     if ray.is_initialized():
         return False
@@ -65,19 +69,20 @@ def start_local_ray(num_cpus: int) -> None:
     Raises:
         UnavailableError: neither start was done in the time that Ray gives it.
     """
-    for _ in range(_STARTS):
+    for attempt in range(1, _STARTS + 1):
         try:
             _init_ray("local", num_cpus)
         except Exception as error:  # Ray has no type for it
             if not any(words in str(error) for words in _TOO_SLOW):
                 raise
             _end_half_started(error)
+            make_logger().warning("ray was slow to start", attempt=attempt)
         else:
             return
     raise UnavailableError(
         f"Ray did not start on this machine, {_STARTS} times over.",
-        remedy="See raylet.err below /tmp/ray/session_latest/logs; free CPU or memory, and try "
-        "again.",
+        remedy="Free CPU or memory, and try again; Ray's own logs tell more, raylet.err among them "
+        "(/tmp/ray/session_latest/logs, or below RAY_TMPDIR).",
     )
 
 
